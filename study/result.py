@@ -1,0 +1,85 @@
+"""`TrialResult`: what every engine returns, and its form as strict JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from study.config import TrialConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialResult:
+    """The outcome of one trial.
+
+    A trial diverges at the first update whose loss is not finite; otherwise it runs to its budget and its
+    time-to-NaN is right-censored there.
+    """
+
+    config: TrialConfig
+    loss: tuple[float, ...]
+    """Loss of update 1, 2, ...; only the last one can be non-finite. The length is the updates run."""
+    engine: str
+    """`reference` or `compiled`."""
+    device: str
+    """What trained it: `CPU`, or the GPU's name."""
+    seconds: float
+    """Wall-clock time of the trial, building and tracing included."""
+    onset: dict[str, Any] | None = None
+    """Where and when the first non-finite number appeared; None while no engine records it."""
+
+    def __post_init__(self) -> None:
+        assert 1 <= len(self.loss) <= self.config.updates
+        assert all(math.isfinite(loss) for loss in self.loss[:-1])
+        assert self.diverged or len(self.loss) == self.config.updates
+
+    @property
+    def updates(self) -> int:
+        """Number of updates run, the diverging one included."""
+        return len(self.loss)
+
+    @property
+    def diverged(self) -> bool:
+        return not math.isfinite(self.loss[-1])
+
+    @property
+    def outcome(self) -> Literal["diverged", "survived"]:
+        return "diverged" if self.diverged else "survived"
+
+    @property
+    def time_to_nan(self) -> int | None:
+        """1-based number of the first update whose loss is not finite; None where the trial survived."""
+        return self.updates if self.diverged else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result as values of strict JSON: non-finite numbers are the texts `nan`, `inf`, `-inf`."""
+        return {
+            "config": self.config.model_dump(),
+            "outcome": self.outcome,
+            "time_to_nan": self.time_to_nan,
+            "updates": self.updates,
+            "loss": [_number_or_text(loss) for loss in self.loss],
+            "onset": self.onset,
+            "engine": self.engine,
+            "device": self.device,
+            "seconds": self.seconds,
+        }
+
+    def to_json(self) -> str:
+        return json.dumps(self.as_dict(), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> TrialResult:
+        """Read back what `to_json` wrote; losses are the same to the last bit."""
+        values = json.loads(text)
+        return cls(
+            config=TrialConfig.model_validate(values["config"]),
+            loss=tuple(float(loss) for loss in values["loss"]),
+            **{name: values[name] for name in ("engine", "device", "seconds", "onset")},
+        )
+
+
+def _number_or_text(value: float) -> float | str:
+    return value if math.isfinite(value) else str(value)
