@@ -7,13 +7,16 @@ below. `python -m study.config` prints that table.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from study.errors import UserError
+
+AxisValue = str | bool | int | float | None
 
 NONE = "none"
 """How an unset value is written in files, on the command line and in MLflow."""
@@ -163,6 +166,9 @@ class TrialConfig(BaseModel):
         return {name: as_text(value) for name, value in self.model_dump().items()}
 
 
+COMBINED_AXES = ("batch_norm", "front_end", "front_end_activation")
+"""Axes whose values are only valid in some combinations."""
+
 AXES: tuple[str, ...] = tuple(TrialConfig.model_fields)
 """Names of all axes, in the order in which they are documented."""
 
@@ -216,6 +222,23 @@ def allowed(axis: str) -> str:
             case Lt(lt=high):
                 words.append(f"below {high}")
     return ", ".join(words) + (f", or {NONE}" if optional else "")
+
+
+@cache
+def _validator(axis: str) -> TypeAdapter[Any]:
+    field = TrialConfig.model_fields[axis]
+    bounded: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    return TypeAdapter(bounded, config=ConfigDict(allow_inf_nan=False))
+
+
+def axis_value(axis: str, value: object) -> AxisValue:
+    """Check one value of one axis alone and give it the axis's type.
+
+    Raises:
+        ValueError: The axis does not take that value; `allowed` says what it takes.
+    """
+    checked: AxisValue = _validator(axis).validate_python(value)
+    return checked
 
 
 def unknown_axis(name: object) -> str:
