@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 from study.config import TrialConfig
 
+OUTCOMES = ("diverged", "survived", "failed")
+"""What a trial can come to; one that failed has no result at all."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrialResult:
@@ -83,3 +86,11 @@ class TrialResult:
 
 def _number_or_text(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
+
+
+def describe(result: TrialResult) -> str:
+    """What a trial came to, in a sentence."""
+    if not result.diverged:
+        return f"Survived its budget of {result.updates} updates; its time-to-NaN is censored there."
+    before = f"; the loss before it was {result.loss[-2]:.4g}" if result.updates > 1 else ""
+    return f"Diverged: the loss of update {result.updates} was {result.loss[-1]}{before}."

@@ -1,0 +1,208 @@
+"""The command line: `study`, or `python -m study`.
+
+Heavy packages are imported by the commands that need them, so that help answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from study.errors import UserError
+
+if TYPE_CHECKING:
+    from study.home import Home
+    from study.result import TrialResult
+
+ENGINES = ("reference",)
+
+set_option = click.option(
+    "--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set an axis, such as units=64; repeatable."
+)
+storage_option = click.option(
+    "--storage",
+    metavar="URL",
+    help="Optuna store to use instead of STUDY_HOME's (or STUDY_STORAGE): an SQLAlchemy URL.",
+)
+engine_option = click.option("--engine", type=click.Choice(ENGINES), default=ENGINES[0], show_default=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def study() -> None:
+    """Where an LSTM trains to NaN, why it does, and what moves the boundary.
+
+    Data live in STUDY_HOME (default: mlruns/ of the checkout); MLFLOW_TRACKING_URI and STUDY_STORAGE point to a
+    tracking server and a shared Optuna store instead.
+    """
+
+
+@study.command()
+@set_option
+@engine_option
+@click.option("--json", "as_json", is_flag=True, help="Print one strict JSON object and nothing else.")
+def trial(assignments: tuple[str, ...], engine: str, as_json: bool) -> None:
+    """Run one trial: the minimal reproducible example unless told otherwise.
+
+    Example: study trial --set units=64 --set learning_rate=1e-3
+    """
+    from study.config import TrialConfig, parse_assignments
+
+    config = TrialConfig.parse(parse_assignments(assignments), where="--set")
+    from study.engine import run
+
+    result = run([config], engine=engine)[0]
+    if as_json:
+        import json
+
+        from study.environment import versions
+
+        click.echo(json.dumps(result.as_dict() | {"versions": versions()}, allow_nan=False))
+    else:
+        _print_trial(result)
+
+
+@study.command()
+@click.argument("space", metavar="SPACE")
+@click.option("--trials", type=click.IntRange(min=1), help="Number of trials of the study [default: the file's].")
+@click.option("--name", metavar="STUDY", help="Name of the study [default: the file's name]; an old one goes on.")
+@click.option("--workers", type=click.IntRange(min=1), help="Trials at a time [default: one a GPU, or one a core].")
+@click.option("--scheduler", metavar="ADDRESS", help="Address of a Dask scheduler whose workers to use.")
+@click.option("--seed", type=click.IntRange(0, 20_000), default=0, show_default=True, help="Of sampler and trials.")
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0),
+    default=600.0,
+    show_default=True,
+    help="Seconds to wait for a tracking server that went away.",
+)
+@set_option
+@storage_option
+@engine_option
+def sweep(
+    space: str,
+    trials: int | None,
+    name: str | None,
+    workers: int | None,
+    scheduler: str | None,
+    seed: int,
+    patience: float,
+    assignments: tuple[str, ...],
+    storage: str | None,
+    engine: str,
+) -> None:
+    """Run the trials of a search space and keep them in MLflow.
+
+    SPACE is a file, or the name of one in search_spaces/. A sweep that was interrupted goes on where it was
+    when the same command is given again; nothing that was finished is lost or run twice.
+    """
+    from study.config import parse_assignments
+    from study.home import Home, space_folders
+    from study.space import check_trials
+    from study.space_file import load
+
+    parsed = load(space, folders=space_folders(), overrides=parse_assignments(assignments))
+    if trials is not None:
+        parsed = check_trials(parsed, trials)
+    from rich.console import Console
+
+    from study.sweep import SweepOptions, run_sweep
+
+    name = _study_name(name or Path(space).stem)
+    home = Home.find(storage=storage)
+    options = SweepOptions(
+        name=name,
+        seed=seed,
+        engine=engine,
+        workers=workers,
+        scheduler=scheduler,
+        patience=patience,
+        command=shlex.join(["study", *sys.argv[1:]]),
+    )
+    console = Console(stderr=False)
+    report = run_sweep(parsed, options, home=home, console=console)
+    from study.summary import summarise
+
+    summarise(report, name=name, space=parsed, home=home, console=console)
+    if report.interrupted:
+        raise KeyboardInterrupt
+
+
+@study.command()
+@click.argument("name", metavar="STUDY")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A .csv or .parquet file to write.")
+def results(name: str, out: Path | None) -> None:
+    """Print or write the results of a study, one row a trial."""
+    from study.tracking import read_results
+
+    if out is not None and out.suffix not in (".csv", ".parquet"):
+        raise UserError(f"--out {out}: takes a file that ends in .csv or .parquet")
+    table = read_results(uri=_existing_home().tracking_uri, study=name)
+    if out is None:
+        click.echo(table.to_csv(index=False), nl=False)
+        return
+    try:
+        table.to_csv(out, index=False) if out.suffix == ".csv" else table.to_parquet(out, index=False)
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be written ({error.strerror or error})") from error
+    click.echo(f"{len(table)} trials written to {out}")
+
+
+@study.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+def ui(port: int) -> None:
+    """Open the MLflow UI on the studies, at 127.0.0.1."""
+    home = _existing_home()
+    if home.artifacts is None:
+        raise UserError(f"MLFLOW_TRACKING_URI is set: open {home.tracking_uri} in a browser")
+    click.echo(f"MLflow UI on {home.folder}: http://127.0.0.1:{port} (Ctrl-C ends it)")
+    arguments = ["server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    arguments += ["--backend-store-uri", home.tracking_uri, "--default-artifact-root", str(home.artifacts)]
+    os.execv(sys.executable, [sys.executable, "-m", "mlflow", *arguments])
+
+
+def _existing_home() -> Home:
+    from study.home import Home
+
+    home = Home.find()
+    if home.artifacts is not None and not (home.folder / "mlflow.db").exists():
+        raise UserError(f"STUDY_HOME {home.folder} holds no studies yet; run a sweep first")
+    return home
+
+
+def _study_name(name: str) -> str:
+    if not name.strip() or "/" in name or name.startswith(".") or len(name) > 200 or not name.isprintable():
+        raise UserError(f"--name {name!r}: takes up to 200 characters, no slash among them and no dot in front")
+    return name
+
+
+def _print_trial(result: TrialResult) -> None:
+    from study.result import describe
+
+    for update, loss in enumerate(result.loss, start=1):
+        click.echo(f"{update:5d}  {loss:.6g}")
+    click.echo(describe(result))
+    click.echo(f"{result.engine} engine on {result.device}, {result.seconds:.1f} s")
+
+
+def main() -> None:
+    """Run the command line; exit 0 done, 2 bad input, 130 interrupted."""
+    try:
+        study.main(standalone_mode=False)
+    except UserError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted; everything finished is kept, and the same command goes on from there.", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

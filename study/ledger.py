@@ -1,0 +1,169 @@
+"""The Optuna study as the ledger of a sweep: which trials there are, and what each came to.
+
+A trial's result is journalled in Optuna before anything else is told of it. From then on it is finished:
+MLflow's run and the trial's final state can be written again from the journal at any time, by any process.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from study.config import TrialConfig
+from study.errors import UserError
+from study.lock import hide_password
+from study.result import TrialResult
+from study.samplers import build_sampler
+from study.space import TRIALS_LIMIT, SearchSpace
+
+JOURNAL = "study:record"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What is known of a finished trial: its result, or why it has none."""
+
+    number: int
+    """Optuna's trial number, 0-based."""
+    config: TrialConfig
+    result: TrialResult | None = None
+    failure: str | None = None
+    end_time: float
+    """Seconds since the epoch."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "config": self.config.params(),
+            "result": self.result and self.result.to_json(),
+            "failure": self.failure,
+            "end_time": self.end_time,
+        }
+
+    @classmethod
+    def from_dict(cls, number: int, values: dict[str, Any]) -> Record:
+        return cls(
+            number=number,
+            config=TrialConfig.parse(values["config"]),
+            result=values["result"] and TrialResult.from_json(values["result"]),
+            failure=values["failure"],
+            end_time=values["end_time"],
+        )
+
+
+class Ledger:
+    """One study in an Optuna store. Only the process that holds the study's lock may use it."""
+
+    def __init__(self, *, storage: RDBStorage, study: optuna.Study, space: SearchSpace, seed: int, uid: str) -> None:
+        self._storage = storage
+        self._study = study
+        self._space = space
+        self._seed = seed
+        self.uid = uid
+        """Names this very study, wherever its results are told."""
+
+    @classmethod
+    def open(cls, *, storage_url: str, name: str, space: SearchSpace, seed: int) -> Ledger:
+        """Create the study, or load it and hold it against the search space.
+
+        Raises:
+            UserError: The store does not answer, or the study was made with another space or seed.
+        """
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        direction = StudyDirection.MAXIMIZE if space.hunt == "longest" else StudyDirection.MINIMIZE
+        try:
+            storage = RDBStorage(storage_url)
+            study = optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)
+        except (SQLAlchemyError, ImportError, RuntimeError) as error:
+            raise UserError(f"the Optuna store {hide_password(storage_url)} cannot be used: {_line(error)}") from error
+        attributes = study.user_attrs
+        known = attributes.get("space_digest"), attributes.get("seed")
+        if known not in ((None, None), (space.digest(), None), (space.digest(), seed)):
+            raise UserError(
+                f"--name {name}: a study of this name was made from another search space or seed "
+                f"({attributes.get('space_source')}, seed {known[1]}); give this one another name"
+            )
+        for key, value in {
+            "space_digest": space.digest(),
+            "space_source": space.source,
+            "seed": seed,
+            "uid": attributes.get("uid") or uuid.uuid4().hex,
+        }.items():
+            if attributes.get(key) != value:
+                study.set_user_attr(key, value)
+        study.sampler = build_sampler(space, seed=seed, trials_so_far=len(study.get_trials(deepcopy=False)))
+        return cls(storage=storage, study=study, space=space, seed=seed, uid=study.user_attrs["uid"])
+
+    def close(self) -> None:
+        self._storage.remove_session()
+        self._storage.engine.dispose()
+
+    def requeue(self) -> None:
+        """Put every trial that is running back into the queue: nobody else can be running it."""
+        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            self._storage.set_trial_state_values(self._trial_id(trial.number), TrialState.WAITING)
+
+    def finished(self) -> list[Record]:
+        """All trials told, by number."""
+        trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
+        return [record for trial in trials if (record := self._journalled(trial))]
+
+    def journalled(self) -> list[Record]:
+        """Trials that are finished but not told, by number."""
+        trials = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING, TrialState.RUNNING))
+        return [record for trial in trials if (record := self._journalled(trial))]
+
+    def ask(self) -> tuple[int, TrialConfig, Record | None]:
+        """The next trial: a queued one before a new one.
+
+        Returns:
+            Its number, its config, and its record where it has been finished but not told.
+        """
+        trial = self._study.ask()
+        config = self._space.config(self._space.suggest(trial), seed=self._seed * TRIALS_LIMIT + trial.number)
+        frozen = self._storage.get_trial(self._trial_id(trial.number))
+        return trial.number, config, self._journalled(frozen)
+
+    def journal(self, record: Record) -> None:
+        """Make a trial finished, before the world is told."""
+        self._storage.set_trial_system_attr(self._trial_id(record.number), JOURNAL, record.as_dict())
+
+    def tell(self, record: Record, *, run_id: str) -> None:
+        """Close a trial that is journalled and tracked.
+
+        The objective is the number of updates run: the time-to-NaN of a trial that diverged, the budget of
+        one that survived, told apart by the attribute `outcome`.
+        """
+        attributes = {
+            "outcome": record.result.outcome if record.result else "failed",
+            "seed": record.config.seed,
+            "mlflow_run_id": run_id,
+        }
+        if record.failure:
+            attributes["failure"] = record.failure
+        trial_id = self._trial_id(record.number)
+        for key, value in attributes.items():
+            self._storage.set_trial_user_attr(trial_id, key, value)
+        if record.result is None:
+            self._study.tell(record.number, state=TrialState.FAIL)
+        else:
+            self._study.tell(record.number, float(record.result.updates))
+
+    def _trial_id(self, number: int) -> int:
+        study_id = self._storage.get_study_id_from_name(self._study.study_name)
+        return self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
+
+    @staticmethod
+    def _journalled(trial: FrozenTrial) -> Record | None:
+        values = trial.system_attrs.get(JOURNAL)
+        return Record.from_dict(trial.number, values) if values else None
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,270 @@
+"""The sweep: ask Optuna, let workers train, journal, track in MLflow, tell Optuna.
+
+Only this process writes, and only while it holds the study's lock. A finished trial goes through three
+steps, each of which can be taken again after a kill: it is journalled in Optuna (from here on it is
+finished), written to MLflow as a run (found again by its trial number), and told to Optuna.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Event
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from study.config import TrialConfig, as_text
+from study.environment import git_commit, machine, versions
+from study.home import Home
+from study.ledger import Ledger, Record
+from study.lock import exclusive_study
+from study.progress import Progress
+from study.result import OUTCOMES
+from study.space import SearchSpace
+from study.tracking import Tracker
+from study.workers import Train, TrialFailed, Workers, train
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOptions:
+    """How a sweep is run; what it is about is in its search space."""
+
+    name: str
+    """Name of the Optuna study and of the MLflow experiment."""
+    seed: int = 0
+    """Seed of the sampler, and of the trials' own seeds."""
+    engine: str = "reference"
+    workers: int | None = None
+    """Number of trials at a time; None takes one a GPU or one a core."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler."""
+    patience: float = 600
+    """Seconds to wait for a tracking server that went away."""
+    command: str = ""
+    """The command line, for the record."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepReport:
+    """What a sweep came to."""
+
+    table: pd.DataFrame
+    """The results table, as `study.tracking.read_results` describes it."""
+    interrupted: bool
+    """Whether Ctrl-C or SIGTERM stopped it before all trials were finished; what was finished is kept."""
+    experiment_id: str
+    """The study's id in MLflow."""
+
+
+def run_sweep(
+    space: SearchSpace, options: SweepOptions, *, home: Home, console: Console, train: Train = train
+) -> SweepReport:
+    """Run the trials of a study that are not finished yet, all that `space.trials` asks for.
+
+    Args:
+        space: What to vary.
+        options: How to run it.
+        home: Where to keep it.
+        console: Where to show progress.
+        train: What a worker does with a trial.
+
+    Raises:
+        UserError: A store that cannot be used, or a study of this name that is another.
+    """
+    home.create()
+
+    def say(sentence: str) -> None:
+        console.print(sentence, highlight=False, soft_wrap=True)
+
+    with (
+        exclusive_study(
+            home.storage_url,
+            options.name,
+            folder=home.folder,
+            on_wait=lambda: say(f"another sweep is working on {options.name}; waiting for it to end"),
+        ),
+        _stop_on_signals() as stop,
+    ):
+        ledger = Ledger.open(storage_url=home.storage_url, name=options.name, space=space, seed=options.seed)
+        tracker = Tracker(
+            uri=home.tracking_uri,
+            study=options.name,
+            artifacts=home.artifacts,
+            patience=options.patience,
+            stopped=stop.is_set,
+            say=say,
+        )
+        try:
+            tracker.open(
+                uid=ledger.uid,
+                tags=_sweep_tags(space, options),
+                params=_sweep_params(space, options),
+                space_yaml=space.to_yaml(),
+            )
+            return _Sweep(space, options, ledger, tracker, stop, console, train).run()
+        finally:
+            ledger.close()
+
+
+class _Sweep:
+    """One run of the loop over an open ledger and an open tracker."""
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        options: SweepOptions,
+        ledger: Ledger,
+        tracker: Tracker,
+        stop: Event,
+        console: Console,
+        train: Train,
+    ) -> None:
+        self._space = space
+        self._options = options
+        self._ledger = ledger
+        self._tracker = tracker
+        self._stop = stop
+        self._console = console
+        self._train = train
+        self._configs: dict[int, TrialConfig] = {}
+
+    def run(self) -> SweepReport:
+        self._ledger.requeue()
+        finished = self._ledger.finished()
+        for record in finished:
+            # Written already, unless the runs were deleted or the stores were changed in between.
+            self._tracker.log_trial(record)
+        left = self._space.trials - sum(record.number < self._space.trials for record in finished)
+        progress = Progress(console=self._console, total=self._space.trials)
+        for record in finished:
+            progress.count(record.result, now=False)
+        if left > 0:
+            with Workers(count=self._options.workers, scheduler=self._options.scheduler, train=self._train) as workers:
+                self._console.print(
+                    f"{self._options.name}: {left} of {self._space.trials} trials to run on {workers.device}, "
+                    f"{workers.count} at a time, {self._options.engine} engine",
+                    highlight=False,
+                    soft_wrap=True,
+                )
+                with progress:
+                    try:
+                        self._loop(workers, progress, left)
+                    finally:
+                        self._ledger.requeue()
+        interrupted = progress.done < self._space.trials
+        table = self._tracker.table()
+        self._tracker.close(
+            status="KILLED" if interrupted else "FINISHED",
+            table=table,
+            note=sweep_note(self._options.name, self._space, table),
+        )
+        return SweepReport(table=table, interrupted=interrupted, experiment_id=self._tracker.experiment_id)
+
+    def _loop(self, workers: Workers, progress: Progress, left: int) -> None:
+        asked = 0
+        try:
+            while not self._stop.is_set() and (asked < left or workers.busy):
+                while asked < left and workers.busy < workers.count and not self._stop.is_set():
+                    asked += 1
+                    number, config, record = self._ledger.ask()
+                    if record is None:
+                        self._configs[number] = config
+                        workers.submit(number, config, engine=self._options.engine)
+                    else:
+                        self._settle(record, progress)
+                if record := self._collect(workers, timeout=POLL_SECONDS):
+                    self._settle(record, progress)
+        finally:
+            # However the loop ends, what the workers have finished by now is finished.
+            while self._collect(workers, timeout=0):
+                pass
+        for record in self._ledger.journalled():
+            self._settle(record, progress)
+
+    def _collect(self, workers: Workers, *, timeout: float) -> Record | None:
+        """Wait for the next trial to finish, and journal it."""
+        collected = workers.collect(timeout=timeout)
+        if collected is None:
+            return None
+        number, outcome = collected
+        failed = isinstance(outcome, TrialFailed)
+        record = Record(
+            number=number,
+            config=self._configs.pop(number),
+            result=None if isinstance(outcome, TrialFailed) else outcome,
+            failure=str(outcome) if failed else None,
+            end_time=time.time(),
+        )
+        self._ledger.journal(record)
+        return record
+
+    def _settle(self, record: Record, progress: Progress) -> None:
+        """Track a journalled trial, then tell Optuna."""
+        run_id = self._tracker.log_trial(record)
+        self._ledger.tell(record, run_id=run_id)
+        progress.count(record.result)
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[Event]:
+    """Turn the first Ctrl-C or SIGTERM into an event, so that no write is cut in two; the second one ends all."""
+    stop = Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    handlers = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _sweep_tags(space: SearchSpace, options: SweepOptions) -> dict[str, str]:
+    tags = {f"version.{package}": number for package, number in versions().items()}
+    tags |= {"command": options.command, "machine": machine(), "search_space": space.source, "about": space.about}
+    commit = git_commit()
+    return tags | ({"mlflow.source.git.commit": commit} if commit else {})
+
+
+def _sweep_params(space: SearchSpace, options: SweepOptions) -> dict[str, str]:
+    values = space.as_dict()
+    params = {key: str(values[key]) for key in ("sampler", "updates", "replicates")} | {"sweep_seed": str(options.seed)}
+    return params | {f"fixed.{axis}": as_text(value) for axis, value in space.fixed.items()}
+
+
+def sweep_note(name: str, space: SearchSpace, table: pd.DataFrame) -> str:
+    """Markdown for the parent run's page: what ran and how to read it."""
+    axes = ", ".join(f"`{axis}`" for axis in space.parameters) or "nothing but the seed"
+    counts = {outcome: int((table["outcome"] == outcome).sum()) for outcome in OUTCOMES}
+    done = len(table)
+    share = f" ({counts['diverged'] / done:.0%})" if done else ""
+    return f"""\
+**{name}**: {space.about}
+
+{done} trials: **{counts["diverged"]} diverged**{share}, {counts["survived"]} survived their budget of \
+{space.updates} updates, {counts["failed"]} failed. Varied: {axes}. Not varied: the minimal example's values, \
+except what `search_space.yaml` fixes.
+
+Each nested run is one trial, named by its number, what it came to, and its activation, learning rate, layers
+and units.
+
+- `time_to_nan` is the 1-based number of the first update whose loss is not finite. It is absent where the trial
+  survived; such a trial is right-censored at `updates`, not free of divergence for ever.
+- `diverged` is 1 or 0: filter with `metrics.diverged = 1`.
+- `loss` by update ends at the last finite value; the tag `loss_at_divergence` says what came then.
+- `results.csv` and `results.parquet` among the artifacts hold the whole table, as `study results {name}` does.
+"""

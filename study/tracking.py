@@ -1,0 +1,406 @@
+"""MLflow: the one room that knows it, writing runs and reading them back.
+
+A study is an experiment. A sweep is its parent run; every trial is a nested run, written in one go when the
+trial has finished. Only finite numbers become metrics: MLflow stores infinity as 1.8e308, and one NaN can
+keep its pages from loading. That a loss was not finite is told by `time_to_nan`, tags and the description.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TypeVar
+
+# The client's own silent retries would hide an outage for minutes, and can make a run twice.
+os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+
+from mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from study.config import AXES, NONE, kind_of
+from study.errors import UserError
+from study.result import OUTCOMES, TrialResult, describe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from study.ledger import Record
+
+METRICS_PER_BATCH = 1000
+"""MLflow's own limit for one request."""
+RUNS_PER_PAGE = 1000
+SWEEP, TRIAL = "sweep", "trial"
+FINAL = ("FINISHED", "FAILED")
+NOTE = "mlflow.note.content"
+
+Answer = TypeVar("Answer")
+
+
+def create_store(uri: str, *, artifacts: Path | None) -> None:
+    """Make the tables of an embedded store."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    quieten()
+    store = SqlAlchemyStore(uri, str(artifacts))
+    store.engine.dispose()
+
+
+def quieten() -> None:
+    """Keep MLflow's progress notes off the terminal."""
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+class Tracker:
+    """Writes one study to MLflow and reads it back.
+
+    Args:
+        uri: MLflow tracking URI.
+        study: The study's name, and so the experiment's.
+        artifacts: Where artifacts of a new experiment go; None leaves it to the tracking server.
+        patience: Seconds to wait for a server that went away before giving up.
+        stopped: Whether the person at the terminal wants to stop, asked while waiting.
+        say: Takes a sentence for the person at the terminal.
+    """
+
+    def __init__(
+        self,
+        *,
+        uri: str,
+        study: str,
+        artifacts: Path | None = None,
+        patience: float = 600,
+        stopped: Callable[[], bool] = lambda: False,
+        say: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        quieten()
+        self._client = MlflowClient(tracking_uri=uri)
+        self._uri = uri
+        self._study = study
+        self._artifacts = artifacts
+        self._patience = patience
+        self._stopped = stopped
+        self._say = say
+        self._experiment_id = ""
+        self._sweep_id = ""
+        self._written: dict[int, str] = {}
+
+    def open(self, *, uid: str, tags: Mapping[str, str], params: Mapping[str, str], space_yaml: str) -> None:
+        """Create the experiment and the parent run, or take up those of an earlier, interrupted sweep.
+
+        Half-written runs are removed. A server that does not answer now is not waited for.
+
+        Raises:
+            UserError: No answer, or the experiment belongs to another study or lies in MLflow's trash.
+        """
+        try:
+            self._experiment_id = self._find_or_create_experiment(uid)
+            self._take_up_runs()
+            if not self._sweep_id:
+                self._sweep_id = self._create_run(SWEEP, f"sweep {self._study}", parent=None, tags=dict(tags))
+            else:
+                self._client.update_run(self._sweep_id, status="RUNNING")
+                for key, value in tags.items():
+                    self._client.set_tag(self._sweep_id, key, value)
+            self._client.log_batch(self._sweep_id, params=[Param(key, value) for key, value in params.items()])
+            self._client.log_text(self._sweep_id, space_yaml, "search_space.yaml")
+        except MlflowException as error:
+            raise UserError(
+                f"the MLflow store {shown_uri(self._uri)} cannot be used ({_reason(error)}); "
+                "start it, or set MLFLOW_TRACKING_URI to another"
+            ) from error
+
+    @property
+    def written(self) -> Mapping[int, str]:
+        """Run ids of the trials that MLflow holds completely, by trial number."""
+        return self._written
+
+    @property
+    def experiment_id(self) -> str:
+        return self._experiment_id
+
+    def log_trial(self, record: Record) -> str:
+        """Write a finished trial as a nested run, once: a run that is already there is left as it is.
+
+        Returns:
+            The run's id.
+
+        Raises:
+            UserError: The server went away and did not come back in time. The trial can be written later.
+        """
+        if record.number not in self._written:
+            self._written[record.number] = self._patiently(lambda: self._write_trial(record))
+        return self._written[record.number]
+
+    def close(self, *, status: str, table: pd.DataFrame, note: str) -> None:
+        """End the parent run with counts, the results table and a description.
+
+        Args:
+            status: `FINISHED` or `KILLED`.
+            table: The results table.
+            note: Markdown shown on the run's page.
+        """
+        self._patiently(lambda: self._write_close(status, table, note))
+
+    def _write_close(self, status: str, table: pd.DataFrame, note: str) -> None:
+        now = _milliseconds(time.time())
+        metrics = [
+            Metric(f"trials_{outcome}", float((table["outcome"] == outcome).sum()), now, 0) for outcome in OUTCOMES
+        ]
+        self._client.log_batch(self._sweep_id, metrics=metrics, tags=[RunTag(NOTE, note)])
+        with TemporaryDirectory() as folder:
+            for ending, write in (("csv", table.to_csv), ("parquet", table.to_parquet)):
+                path = Path(folder) / f"results.{ending}"
+                write(path, index=False)
+                self._client.log_artifact(self._sweep_id, str(path))
+        self._client.set_terminated(self._sweep_id, status=status, end_time=now)
+
+    def _find_or_create_experiment(self, uid: str) -> str:
+        experiment = self._client.get_experiment_by_name(self._study)
+        if experiment is None:
+            location = str(self._artifacts / self._study) if self._artifacts else None
+            tags = {"study.uid": uid, NOTE: EXPERIMENT_NOTE}
+            experiment_id: str = self._client.create_experiment(self._study, artifact_location=location, tags=tags)
+            return experiment_id
+        if experiment.lifecycle_stage != "active":
+            raise UserError(f"--name {self._study}: the experiment is in MLflow's trash; restore it or choose a name")
+        if experiment.tags.get("study.uid") != uid:
+            raise UserError(
+                f"--name {self._study}: MLflow already has an experiment of this name that is not of this "
+                "Optuna study; choose another name"
+            )
+        return str(experiment.experiment_id)
+
+    def _take_up_runs(self) -> None:
+        for run in self._runs():
+            if run.data.tags.get("study.role") == SWEEP:
+                self._sweep_id = run.info.run_id
+            elif run.info.status in FINAL:
+                self._written[int(run.data.tags["trial_number"])] = run.info.run_id
+            else:
+                self._client.delete_run(run.info.run_id)
+
+    def _write_trial(self, record: Record) -> str:
+        # An answer may have been lost on the way back: what was asked for may be there, wholly or in part.
+        for run in self._runs(f"tags.trial_number = '{record.number}'"):
+            if run.info.status in FINAL:
+                return str(run.info.run_id)
+            self._client.delete_run(run.info.run_id)
+        result = record.result
+        seconds = result.seconds if result else 0.0
+        start, end = _milliseconds(record.end_time - seconds), _milliseconds(record.end_time)
+        run_id = self._create_run(TRIAL, run_name(record), parent=self._sweep_id, tags=trial_tags(record), start=start)
+        params = [Param(name, value) for name, value in record.config.params().items()]
+        metrics = list(trial_metrics(result, start=start, end=end)) if result else []
+        self._client.log_batch(run_id, params=params, metrics=metrics[:METRICS_PER_BATCH])
+        for first in range(METRICS_PER_BATCH, len(metrics), METRICS_PER_BATCH):
+            self._client.log_batch(run_id, metrics=metrics[first : first + METRICS_PER_BATCH])
+        self._client.set_terminated(run_id, status="FINISHED" if result else "FAILED", end_time=end)
+        return run_id
+
+    def _create_run(
+        self, role: str, name: str, *, parent: str | None, tags: dict[str, str], start: int | None = None
+    ) -> str:
+        tags = {"study.role": role, **tags} | ({"mlflow.parentRunId": parent} if parent else {})
+        run: Run = self._client.create_run(self._experiment_id, run_name=name, tags=tags, start_time=start)
+        return str(run.info.run_id)
+
+    def _runs(self, query: str = "") -> list[Run]:
+        return list(_search(self._client, self._experiment_id, query))
+
+    def table(self) -> pd.DataFrame:
+        """The results table of the study, as `read_results` gives it."""
+        return self._patiently(lambda: table_of(self._runs(f"tags.`study.role` = '{TRIAL}'")))
+
+    def _patiently(self, ask: Callable[[], Answer]) -> Answer:
+        """Do something on the server; wait out an outage, telling of it, until the patience ends."""
+        began = time.monotonic()
+        pause = 0.5
+        told = False
+        while True:
+            try:
+                answer = ask()
+            except MlflowException as error:
+                waited = time.monotonic() - began
+                if not _may_pass(error):
+                    raise
+                if waited + pause > self._patience:
+                    raise UserError(
+                        f"the MLflow store {shown_uri(self._uri)} has not answered for {waited:.0f} seconds "
+                        f"({_reason(error)}); every finished trial is kept: run the same command again when it does"
+                    ) from error
+                if not told:
+                    self._say(
+                        f"the MLflow store {shown_uri(self._uri)} does not answer; "
+                        f"waiting up to {self._patience:.0f} seconds for it"
+                    )
+                told = True
+                if self._stopped():
+                    raise KeyboardInterrupt from error
+                time.sleep(pause)
+                pause = min(2 * pause, 5)
+            else:
+                if told:
+                    self._say("the MLflow store answers again")
+                return answer
+
+
+def trial_tags(record: Record) -> dict[str, str]:
+    """Tags of a trial's run."""
+    tags = {"trial_number": str(record.number), "semantics": record.config.semantics}
+    if record.result is None:
+        return {**tags, "outcome": "failed", "failure": str(record.failure), NOTE: f"Failed: {record.failure}"}
+    result = record.result
+    tags |= {"outcome": result.outcome, "engine": result.engine, "device": result.device}
+    if result.diverged:
+        tags["loss_at_divergence"] = str(result.loss[-1])
+    return {**tags, NOTE: describe(result)}
+
+
+def trial_metrics(result: TrialResult, *, start: int, end: int) -> Iterable[Metric]:
+    """Metrics of a trial's run, all finite: the loss by update, and what it came to.
+
+    Args:
+        result: The trial's result.
+        start: Time of the trial's start, milliseconds since the epoch.
+        end: Time of its end.
+    """
+    yield Metric("diverged", float(result.diverged), end, 0)
+    yield Metric("updates", float(result.updates), end, 0)
+    yield Metric("wall_seconds", result.seconds, end, 0)
+    if result.time_to_nan is not None:
+        yield Metric("time_to_nan", float(result.time_to_nan), end, 0)
+    for index, loss in enumerate(result.loss):
+        if math.isfinite(loss):
+            yield Metric("loss", loss, start + (end - start) * (index + 1) // result.updates, index + 1)
+
+
+def run_name(record: Record) -> str:
+    """A name under which a trial reads well in MLflow's list, without opening it."""
+    config = record.config
+    if record.result is None:
+        outcome = "failed"
+    elif record.result.diverged:
+        outcome = f"NaN at {record.result.time_to_nan}"
+    else:
+        outcome = f"survived {record.result.updates}"
+    layers = f"{config.layers}x" if config.layers > 1 else ""
+    return f"{record.number:04d} {outcome}: {config.activation} lr={config.learning_rate:.2g} {layers}{config.units}"
+
+
+EXPERIMENT_NOTE = """\
+Each nested run is one training run of an LSTM, until its loss is no longer finite or its budget of updates ends.
+
+- `time_to_nan`: the 1-based number of the first update whose loss is not finite; absent where the trial survived.
+- `diverged`: 1 or 0. A trial that survived is right-censored at `updates`.
+- `loss`: by update, as far as it is finite; the tag `loss_at_divergence` says what came then.
+
+Group by nothing and sort by `time_to_nan`, or filter with `metrics.diverged = 1` or `params.activation = 'relu'`.
+"""
+
+
+def read_results(*, uri: str, study: str) -> pd.DataFrame:
+    """The results table of a study: one row a trial, by trial number.
+
+    Columns: `trial_number`, `outcome` (diverged, survived or failed), `time_to_nan` (missing where the trial
+    did not diverge), `updates` (those run), `wall_seconds`, every axis (`updates` under the name `budget`),
+    `engine`, `device`, `loss_at_divergence`, `failure`, `run_id`.
+
+    Raises:
+        UserError: No such study, or no answer from the store.
+    """
+    quieten()
+    client = MlflowClient(tracking_uri=uri)
+    try:
+        experiment = client.get_experiment_by_name(study)
+        if experiment is None:
+            raise UserError(f"{study}: no such study in {shown_uri(uri)}; there are {_studies(client)}")
+        return table_of(_search(client, experiment.experiment_id, f"tags.`study.role` = '{TRIAL}'"))
+    except MlflowException as error:
+        raise UserError(f"the MLflow store {shown_uri(uri)} cannot be read ({_reason(error)})") from error
+
+
+def table_of(runs: Iterable[Run]) -> pd.DataFrame:
+    """The results table of these runs, as `read_results` describes it."""
+    import pandas as pd
+
+    # The axis `updates` is the budget; the column of that name is what was run.
+    axes = {"budget" if axis == "updates" else axis: kind_of(axis) for axis in AXES}
+    outcome = ("trial_number", "outcome", "time_to_nan", "updates", "wall_seconds")
+    about = ("engine", "device", "loss_at_divergence", "failure", "run_id")
+    rows = [_row(run) for run in runs if run.info.status in FINAL]
+    table = pd.DataFrame(rows, columns=[*outcome, *axes, *about])
+    for axis, kind in axes.items():
+        if kind in (int, float):
+            numbers = pd.to_numeric(table[axis].where(table[axis] != NONE))
+            table[axis] = numbers.astype("Int64" if kind is int else "float64")
+        elif kind is bool:
+            table[axis] = table[axis].map({"true": True, "false": False}).astype("boolean")
+    for name in ("trial_number", "time_to_nan", "updates"):
+        table[name] = table[name].astype("Int64")
+    return table.sort_values("trial_number", ignore_index=True)
+
+
+def _row(run: Run) -> dict[str, Any]:
+    tags, metrics, params = run.data.tags, run.data.metrics, dict(run.data.params)
+    return {
+        **{axis: params.get(axis) for axis in AXES if axis != "updates"},
+        "budget": params.get("updates"),
+        "trial_number": int(tags["trial_number"]),
+        "time_to_nan": metrics.get("time_to_nan"),
+        "updates": metrics.get("updates"),
+        "wall_seconds": metrics.get("wall_seconds"),
+        "run_id": run.info.run_id,
+        **{name: tags.get(name) for name in ("outcome", "engine", "device", "loss_at_divergence", "failure")},
+    }
+
+
+def _search(client: MlflowClient, experiment_id: str, query: str) -> Iterable[Run]:
+    token = None
+    while True:
+        page = client.search_runs(
+            [experiment_id], query, ViewType.ACTIVE_ONLY, max_results=RUNS_PER_PAGE, page_token=token
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _studies(client: MlflowClient) -> str:
+    experiments: Iterable[Experiment] = client.search_experiments()
+    names = [experiment.name for experiment in experiments if "study.uid" in experiment.tags]
+    return ", ".join(names[:20]) or "none yet"
+
+
+def _may_pass(error: MlflowException) -> bool:
+    """Whether an error can be one of the server's or the network's, and so end by itself."""
+    status: int = error.get_http_status_code()
+    return status >= 500 or status == 429
+
+
+def _reason(error: MlflowException) -> str:
+    """What is at the bottom of an error, short enough for a sentence."""
+    text = " ".join(str(error.message).split())
+    for mark in ("Connection refused", "timed out", "Name or service not known", "database is locked", "disk is full"):
+        if mark in text:
+            return mark
+    return text[:160]
+
+
+def shown_uri(uri: str) -> str:
+    """A tracking URI as it may be shown: no password, no query."""
+    from study.lock import hide_password
+
+    return hide_password(uri).partition("?")[0]
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)
