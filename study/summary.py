@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def summarise(report: SweepReport, *, name: str, space: SearchSpace, home: Home, console: Console) -> None:
     """Print what a sweep came to, split by the first axis with choices, and where to look further."""
     axis = next((axis for axis, parameter in space.parameters.items() if isinstance(parameter, Choices)), None)
-    table = Table(title=f"{name}: {len(report.table)} trials", title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title=f"{name}: {len(report.table)} trials", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1))
     for column in (axis or "", "trials", "diverged", "share", "soonest", "median", "survived", "failed"):
-        table.add_column(column, justify="left" if column == axis else "right", no_wrap=True)
+        table.add_column(column, justify="left" if column == axis else "right", no_wrap=True, overflow="fold")
     if axis is not None:
         for value, group in report.table.groupby(axis, dropna=False):
             table.add_row(str(value), *_row(group))

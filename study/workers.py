@@ -78,6 +78,8 @@ class Workers:
                 # A worker holds the trial it trains and no other, so no bystander is blamed for its death.
                 "distributed.scheduler.worker-saturation": 1.0,
                 "distributed.admin.tick.limit": "1h",
+                # Workers that die are told of by the sweep, in a sentence.
+                "logging.distributed": "critical",
                 # TensorFlow's memory comes in leaps; killing a worker is the operating system's call.
                 "distributed.worker.memory.terminate": False,
                 "distributed.worker.memory.pause": False,

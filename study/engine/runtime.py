@@ -1,0 +1,64 @@
+"""Sets up this process for reproducible training. Engines take `tf` and `keras` from here.
+
+Importing this module is what does it, so that no engine can get hold of TensorFlow before it is set up:
+
+- One thread within an operation and one between operations, always. Reductions over several threads add up in
+  another order, and a trial must give the same losses to the last bit alone, in a worker and next to others. To
+  use more cores, run more processes.
+- Deterministic operations (`enable_op_determinism`), which matters on GPUs.
+- Full float32 matrix products on GPUs: TensorFloat-32 keeps 10 bits of the mantissa, and the question is where
+  float32 training breaks.
+- GPU memory is taken as needed, so that several processes can share a device.
+- oneDNN's kernels are on. In one thread they are deterministic; they are the faster choice on CPUs.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # else start-up notes drown a command's own messages
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+__all__ = ["device_name", "keras", "tf", "versions"]
+
+
+def _set_up() -> None:
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+    except RuntimeError as error:
+        raise RuntimeError(
+            "TensorFlow was already running in this process with other threads or memory settings, and trials would "
+            "not be reproducible: import study.engine.runtime before anything that computes with TensorFlow"
+        ) from error
+    tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
+_set_up()
+
+
+def device_name() -> str:
+    """What trains: `CPU`, or the first GPU's name."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return "CPU"
+    return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU"))
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on, by the package's name."""
+    return {
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+    }

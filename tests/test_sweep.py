@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.stores import assert_whole_and_equal, mlflow_runs, optuna_trials
+
+Drive = Callable[..., "subprocess.Popen[str]"]
+
+
+def finish(process: subprocess.Popen[str], *, status: int = 0) -> str:
+    output, _ = process.communicate(timeout=180)
+    assert process.returncode == status, output
+    return output
+
+
+def wait_for_trials(home: Path, name: str, count: int, process: subprocess.Popen[str]) -> None:
+    """Wait until a running sweep has told that many trials."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if sum(trial.state.is_finished() for trial in optuna_trials(home, name)) >= count:
+                return
+        except Exception:  # noqa: S110 the store is being made
+            pass
+        time.sleep(0.1)
+    raise AssertionError(process.communicate()[0] if process.poll() is not None else "no trial finished")
+
+
+def test_ten_kills_of_the_command_lose_and_double_nothing(home: Path, drive: Drive) -> None:
+    draw = random.Random(20261123)
+    for _ in range(10):
+        process = drive("card", 30, "killed")
+        time.sleep(draw.uniform(0.5, 9))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    finish(drive("card", 30, "killed"))
+    assert_whole_and_equal(home, "killed", trials=30)
+    finish(drive("card", 30, "whole"))
+    assert [t.params for t in optuna_trials(home, "killed")] == [t.params for t in optuna_trials(home, "whole")]
+    assert [t.value for t in optuna_trials(home, "killed")] == [t.value for t in optuna_trials(home, "whole")]
+
+
+def test_a_killed_worker_costs_its_trial_a_retry(home: Path, drive: Drive) -> None:
+    process = drive("card", 12, "workers", "once")
+    wait_for_trials(home, "workers", 3, process)
+    workers = [
+        child for child in psutil.Process(process.pid).children(recursive=True) if "spawn" in "".join(child.cmdline())
+    ]
+    workers[-1].kill()
+    finish(process)
+    assert_whole_and_equal(home, "workers", trials=12)
+    assert all(trial.state.name == "COMPLETE" for trial in optuna_trials(home, "workers"))
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"), [("always", "worker process died 3 times"), ("raises", "too large a model")]
+)
+def test_a_trial_that_cannot_be_run_is_recorded_as_failed_and_the_sweep_goes_on(
+    home: Path, drive: Drive, mode: str, reason: str
+) -> None:
+    finish(drive("card", 6, "failing", mode))
+    assert_whole_and_equal(home, "failing", trials=6)
+    states = [trial.state.name for trial in optuna_trials(home, "failing")]
+    assert states == ["COMPLETE", "COMPLETE", "FAIL", "COMPLETE", "COMPLETE", "COMPLETE"]
+    failed = next(run for run in mlflow_runs(f"sqlite:///{home}/mlflow.db", "failing") if run.info.status == "FAILED")
+    assert reason in failed.data.tags["failure"]
+    assert failed.data.params["units"]
+
+
+def test_ctrl_c_keeps_what_is_finished_and_leaves_nothing_running(home: Path, drive: Drive) -> None:
+    process = drive("card", 500, "stopped")
+    wait_for_trials(home, "stopped", 3, process)
+    process.send_signal(signal.SIGINT)
+    finish(process, status=130)
+    runs = mlflow_runs(f"sqlite:///{home}/mlflow.db", "stopped")
+    assert {run.info.status for run in runs} == {"FINISHED", "KILLED"}
+    told = optuna_trials(home, "stopped")
+    assert len(runs) == sum(trial.state.is_finished() for trial in told) + 1
+    assert not any(trial.state.name == "RUNNING" for trial in told)
+
+
+def test_two_sweeps_of_one_study_at_the_same_time_both_finish(home: Path, drive: Drive) -> None:
+    first, second = drive("card", 10, "shared"), drive("card", 10, "shared")
+    outputs = [finish(first), finish(second)]
+    assert any("another sweep is working on shared" in output for output in outputs)
+    assert_whole_and_equal(home, "shared", trials=10)
+
+
+def test_more_trials_extend_a_study(home: Path, drive: Drive) -> None:
+    finish(drive("card", 4, "longer"))
+    finish(drive("card", 7, "longer"))
+    assert_whole_and_equal(home, "longer", trials=7)
+
+
+def test_a_name_used_for_another_space_is_refused(home: Path, drive: Drive) -> None:
+    finish(drive("smoke", 2, "taken"))
+    output = finish(drive("card", 2, "taken"), status=2)
+    assert "taken: a study of this name was made from another search space or seed" in output
+    assert_whole_and_equal(home, "taken", trials=2)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def tracking_server(folder: Path, port: int) -> Iterator[None]:
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += [
+        "--backend-store-uri",
+        f"sqlite:///{folder}/server.db",
+        "--artifacts-destination",
+        str(folder / "files"),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield
+    finally:
+        tree = [process, *psutil.Process(process.pid).children(recursive=True)]
+        for member in tree:
+            member.kill()
+        process.wait()
+
+
+def test_a_tracking_server_that_is_down_at_the_start_is_told_in_a_sentence(home: Path, drive: Drive) -> None:
+    uri = f"http://127.0.0.1:{free_port()}"
+    output = finish(drive("card", 2, "down", MLFLOW_TRACKING_URI=uri), status=2)
+    assert f"the MLflow store {uri} cannot be used (Connection refused)" in output
+    assert "Traceback" not in output
+
+
+def test_a_tracking_server_that_goes_away_and_comes_back_is_waited_for(
+    home: Path, drive: Drive, tmp_path: Path
+) -> None:
+    port = free_port()
+    uri = f"http://127.0.0.1:{port}"
+    with tracking_server(tmp_path / "server", port):
+        process = drive("card", 30, "away", MLFLOW_TRACKING_URI=uri)
+        wait_for_trials(home, "away", 3, process)
+    time.sleep(2)
+    with tracking_server(tmp_path / "server", port):
+        output = finish(process)
+        assert "does not answer; waiting up to 60 seconds" in output
+        assert "answers again" in output
+        assert_whole_and_equal(home, "away", trials=30, uri=uri)
+
+
+def test_a_tracking_server_that_stays_away_ends_the_sweep_and_loses_nothing(
+    home: Path, drive: Drive, tmp_path: Path
+) -> None:
+    port = free_port()
+    uri = f"http://127.0.0.1:{port}"
+    with tracking_server(tmp_path / "server", port):
+        process = drive("card", 30, "gone", MLFLOW_TRACKING_URI=uri, PATIENCE="3")
+        wait_for_trials(home, "gone", 3, process)
+    output = finish(process, status=2)
+    assert "every finished trial is kept: run the same command again" in output
+    assert "Traceback" not in output
+    with tracking_server(tmp_path / "server", port):
+        finish(drive("card", 30, "gone", MLFLOW_TRACKING_URI=uri))
+        assert_whole_and_equal(home, "gone", trials=30, uri=uri)
