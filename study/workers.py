@@ -13,6 +13,9 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any
 
+# Read when Dask is imported, by the workers too: what happens to them is told by the sweep, in a sentence.
+os.environ["DASK_LOGGING__DISTRIBUTED"] = "critical"
+
 import dask
 import distributed
 
@@ -71,15 +74,13 @@ class Workers:
         self._done: SimpleQueue[distributed.Future] = SimpleQueue()
         self._numbers: dict[str, int] = {}
         self._cluster: distributed.LocalCluster | None = None
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         dask.config.set(
             {
                 "distributed.scheduler.allowed-failures": LIVES - 1,
                 # A worker holds the trial it trains and no other, so no bystander is blamed for its death.
                 "distributed.scheduler.worker-saturation": 1.0,
                 "distributed.admin.tick.limit": "1h",
-                # Workers that die are told of by the sweep, in a sentence.
-                "logging.distributed": "critical",
                 # TensorFlow's memory comes in leaps; killing a worker is the operating system's call.
                 "distributed.worker.memory.terminate": False,
                 "distributed.worker.memory.pause": False,

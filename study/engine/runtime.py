@@ -16,14 +16,33 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # else start-up notes drown a command's own messages
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
-import keras
-import numpy as np
-import tensorflow as tf
+
+@contextmanager
+def _no_start_up_notes() -> Iterator[None]:
+    """Close standard error to what TensorFlow's libraries write while they load, before any log level counts."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+with _no_start_up_notes():
+    import keras
+    import numpy as np
+    import tensorflow as tf
 
 __all__ = ["device_name", "keras", "tf", "versions"]
 
@@ -43,7 +62,8 @@ def _set_up() -> None:
     tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
-_set_up()
+with _no_start_up_notes():
+    _set_up()
 
 
 def device_name() -> str:
