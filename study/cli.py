@@ -159,10 +159,15 @@ def ui(port: int) -> None:
     home = _existing_home()
     if home.artifacts is None:
         raise UserError(f"MLFLOW_TRACKING_URI is set: open {home.tracking_uri} in a browser")
-    click.echo(f"MLflow UI on {home.folder}: http://127.0.0.1:{port} (Ctrl-C ends it)")
-    arguments = ["server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    from study.tracking import list_studies
+    from study.views import address
+
+    click.echo(f"MLflow UI on {home.folder} (Ctrl-C ends it); once it is up, the trials of a study are at:")
+    for name, experiment_id in list_studies(uri=home.tracking_uri).items():
+        click.echo(f"  {name}: http://127.0.0.1:{port}{address(experiment_id)}")
+    arguments = ["-W", "ignore", "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     arguments += ["--backend-store-uri", home.tracking_uri, "--default-artifact-root", str(home.artifacts)]
-    os.execv(sys.executable, [sys.executable, "-m", "mlflow", *arguments])
+    os.execv(sys.executable, [sys.executable, *arguments])
 
 
 def _existing_home() -> Home:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from study.home import Home
 from study.space import Choices, SearchSpace
+from study.views import address
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 def summarise(report: SweepReport, *, name: str, space: SearchSpace, home: Home, console: Console) -> None:
     """Print what a sweep came to, split by the first axis with choices, and where to look further."""
     axis = next((axis for axis, parameter in space.parameters.items() if isinstance(parameter, Choices)), None)
-    table = Table(title=f"{name}: {len(report.table)} trials", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1))
-    for column in (axis or "", "trials", "diverged", "share", "soonest", "median", "survived", "failed"):
-        table.add_column(column, justify="left" if column == axis else "right", no_wrap=True, overflow="fold")
+    table = Table(title=f"{name}: {len(report.table)} trials", title_justify="left", box=SIMPLE_HEAD)
+    for column in (axis or "", "trials", "diverged", "soonest", "median", "survived", "failed"):
+        table.add_column(column, justify="left" if column == axis else "right", no_wrap=True)
     if axis is not None:
         for value, group in report.table.groupby(axis, dropna=False):
             table.add_row(str(value), *_row(group))
@@ -30,7 +31,8 @@ def summarise(report: SweepReport, *, name: str, space: SearchSpace, home: Home,
     table.add_row("all", *_row(report.table), style="bold")
     console.print(table)
     console.print("soonest, median: time-to-NaN in updates, over the trials that diverged", style="dim")
-    place = "study ui" if home.artifacts is not None else home.tracking_uri
+    # Behind `make`, `study` is not on the PATH unless the virtual environment is activated.
+    place = "make ui" if home.artifacts is not None else f"{home.tracking_uri}{address(report.experiment_id)}"
     console.print(f"Look further: {place} (MLflow), or study results {name}", highlight=False, soft_wrap=True)
 
 
@@ -38,8 +40,7 @@ def _row(trials: pd.DataFrame) -> list[str]:
     diverged = trials[trials["outcome"] == "diverged"]["time_to_nan"]
     return [
         str(len(trials)),
-        str(len(diverged)),
-        f"{len(diverged) / len(trials):.0%}" if len(trials) else "",
+        f"{len(diverged)} ({len(diverged) / len(trials):.0%})" if len(trials) else "0",
         str(diverged.min()) if len(diverged) else "",
         f"{diverged.median():g}" if len(diverged) else "",
         str((trials["outcome"] == "survived").sum()),

@@ -109,6 +109,7 @@ def run_sweep(
                 uid=ledger.uid,
                 tags=_sweep_tags(space, options),
                 params=_sweep_params(space, options),
+                axes=space.parameters,
                 space_yaml=space.to_yaml(),
             )
             return _Sweep(space, options, ledger, tracker, stop, console, train).run()

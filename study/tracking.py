@@ -24,6 +24,7 @@ from mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from study import views
 from study.config import AXES, NONE, kind_of
 from study.errors import UserError
 from study.result import OUTCOMES, TrialResult, describe
@@ -92,16 +93,25 @@ class Tracker:
         self._sweep_id = ""
         self._written: dict[int, str] = {}
 
-    def open(self, *, uid: str, tags: Mapping[str, str], params: Mapping[str, str], space_yaml: str) -> None:
+    def open(
+        self, *, uid: str, tags: Mapping[str, str], params: Mapping[str, str], axes: Iterable[str], space_yaml: str
+    ) -> None:
         """Create the experiment and the parent run, or take up those of an earlier, interrupted sweep.
 
         Half-written runs are removed. A server that does not answer now is not waited for.
+
+        Args:
+            uid: What tells this study from another of its name.
+            tags: Tags of the parent run; those of an earlier sweep are overwritten.
+            params: Params of the parent run.
+            axes: The axes that vary, shown as columns in the saved view of the run list.
+            space_yaml: The search space, kept as an artifact.
 
         Raises:
             UserError: No answer, or the experiment belongs to another study or lies in MLflow's trash.
         """
         try:
-            self._experiment_id = self._find_or_create_experiment(uid)
+            self._experiment_id = self._find_or_create_experiment(uid, axes)
             self._take_up_runs()
             if not self._sweep_id:
                 self._sweep_id = self._create_run(SWEEP, f"sweep {self._study}", parent=None, tags=dict(tags))
@@ -162,11 +172,17 @@ class Tracker:
                 self._client.log_artifact(self._sweep_id, str(path))
         self._client.set_terminated(self._sweep_id, status=status, end_time=now)
 
-    def _find_or_create_experiment(self, uid: str) -> str:
+    def _find_or_create_experiment(self, uid: str, axes: Iterable[str]) -> str:
         experiment = self._client.get_experiment_by_name(self._study)
         if experiment is None:
             location = str(self._artifacts / self._study) if self._artifacts else None
-            tags = {"study.uid": uid, NOTE: EXPERIMENT_NOTE}
+            tags = {
+                "study.uid": uid,
+                # Which half of MLflow's pages the experiment opens in: those for training, not for language models.
+                "mlflow.experimentKind": "custom_model_development",
+                views.TAG: views.saved_view(axes, created=_milliseconds(time.time())),
+                NOTE: EXPERIMENT_NOTE,
+            }
             experiment_id: str = self._client.create_experiment(self._study, artifact_location=location, tags=tags)
             return experiment_id
         if experiment.lifecycle_stage != "active":
@@ -302,7 +318,8 @@ Each nested run is one training run of an LSTM, until its loss is no longer fini
 - `diverged`: 1 or 0. A trial that survived is right-censored at `updates`.
 - `loss`: by update, as far as it is finite; the tag `loss_at_divergence` says what came then.
 
-Group by nothing and sort by `time_to_nan`, or filter with `metrics.diverged = 1` or `params.activation = 'relu'`.
+The view "Trials, soonest NaN first" under Views shows the axes that vary. Filter with `metrics.diverged = 1` or
+`params.activation = 'relu'`.
 """
 
 
@@ -321,7 +338,8 @@ def read_results(*, uri: str, study: str) -> pd.DataFrame:
     try:
         experiment = client.get_experiment_by_name(study)
         if experiment is None:
-            raise UserError(f"{study}: no such study in {shown_uri(uri)}; there are {_studies(client)}")
+            known = ", ".join(list_studies(uri=uri)) or "none yet"
+            raise UserError(f"{study}: no such study in {shown_uri(uri)}; there are {known}")
         return table_of(_search(client, experiment.experiment_id, f"tags.`study.role` = '{TRIAL}'"))
     except MlflowException as error:
         raise UserError(f"the MLflow store {shown_uri(uri)} cannot be read ({_reason(error)})") from error
@@ -374,10 +392,11 @@ def _search(client: MlflowClient, experiment_id: str, query: str) -> Iterable[Ru
             return
 
 
-def _studies(client: MlflowClient) -> str:
-    experiments: Iterable[Experiment] = client.search_experiments()
-    names = [experiment.name for experiment in experiments if "study.uid" in experiment.tags]
-    return ", ".join(names[:20]) or "none yet"
+def list_studies(*, uri: str) -> dict[str, str]:
+    """Experiment ids of the studies in an MLflow store, by name, newest first."""
+    quieten()
+    experiments: Iterable[Experiment] = MlflowClient(tracking_uri=uri).search_experiments()
+    return {e.name: str(e.experiment_id) for e in experiments if "study.uid" in e.tags}
 
 
 def _may_pass(error: MlflowException) -> bool:
