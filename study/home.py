@@ -42,7 +42,7 @@ class Home:
         # The timeout is the seconds that one SQLite writer waits for another: two studies may share a home.
         return cls(
             folder=folder,
-            storage_url=storage or os.environ.get("STUDY_STORAGE") or f"sqlite:///{folder}/optuna.db",
+            storage_url=storage or os.environ.get("STUDY_STORAGE") or f"sqlite:///{folder}/optuna.db?timeout=60",
             tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder}/mlflow.db?timeout=60",
         )
 

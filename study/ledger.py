@@ -7,10 +7,13 @@ MLflow's run and the trial's final state can be written again from the journal a
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -57,6 +60,19 @@ class Record:
         )
 
 
+@contextmanager
+def telling_of_storage_errors(storage_url: str) -> Iterator[None]:
+    """Turn what an Optuna store can raise into a `UserError`."""
+    try:
+        yield
+    except (StorageInternalError, SQLAlchemyError, ImportError) as error:
+        cause = error.__cause__ or error
+        raise UserError(
+            f"the Optuna store {hide_password(storage_url)} cannot be used ({_line(cause)}); "
+            "every finished trial is kept: run the same command again when that is mended"
+        ) from error
+
+
 class Ledger:
     """One study in an Optuna store. Only the process that holds the study's lock may use it."""
 
@@ -73,15 +89,12 @@ class Ledger:
         """Create the study, or load it and hold it against the search space.
 
         Raises:
-            UserError: The store does not answer, or the study was made with another space or seed.
+            UserError: The study was made with another space or seed.
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         direction = StudyDirection.MAXIMIZE if space.hunt == "longest" else StudyDirection.MINIMIZE
-        try:
-            storage = RDBStorage(storage_url)
-            study = optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)
-        except (SQLAlchemyError, ImportError, RuntimeError) as error:
-            raise UserError(f"the Optuna store {hide_password(storage_url)} cannot be used: {_line(error)}") from error
+        storage = RDBStorage(storage_url)
+        study = optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)
         attributes = study.user_attrs
         known = attributes.get("space_digest"), attributes.get("seed")
         if known not in ((None, None), (space.digest(), None), (space.digest(), seed)):
@@ -165,5 +178,5 @@ class Ledger:
         return Record.from_dict(trial.number, values) if values else None
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -21,7 +21,7 @@ from rich.console import Console
 from study.config import TrialConfig, as_text
 from study.environment import git_commit, machine, versions
 from study.home import Home
-from study.ledger import Ledger, Record
+from study.ledger import Ledger, Record, telling_of_storage_errors
 from study.lock import exclusive_study
 from study.progress import Progress
 from study.result import OUTCOMES
@@ -94,6 +94,7 @@ def run_sweep(
             on_wait=lambda: say(f"another sweep is working on {options.name}; waiting for it to end"),
         ),
         _stop_on_signals() as stop,
+        telling_of_storage_errors(home.storage_url),
     ):
         ledger = Ledger.open(storage_url=home.storage_url, name=options.name, space=space, seed=options.seed)
         tracker = Tracker(

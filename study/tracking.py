@@ -54,9 +54,9 @@ def create_store(uri: str, *, artifacts: Path | None) -> None:
 
 
 def quieten() -> None:
-    """Keep MLflow's progress notes off the terminal."""
+    """Keep MLflow's notes and tracebacks off the terminal; an error is told of by the one who asked."""
     for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 class Tracker:
@@ -407,8 +407,8 @@ def _may_pass(error: MlflowException) -> bool:
 
 def _reason(error: MlflowException) -> str:
     """What is at the bottom of an error, short enough for a sentence."""
-    text = " ".join(str(error.message).split())
-    for mark in ("Connection refused", "timed out", "Name or service not known", "database is locked", "disk is full"):
+    text = " ".join(str(error.message).split()).partition(" (Background on this error")[0]
+    for mark in ("Connection refused", "timed out", "Name or service not known"):
         if mark in text:
             return mark
     return text[:160]

@@ -102,7 +102,11 @@ class Workers:
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             self._cluster = distributed.LocalCluster(
-                n_workers=self.count, threads_per_worker=1, memory_limit=None, dashboard_address=None, protocol="tcp"
+                n_workers=self.count,
+                threads_per_worker=1,
+                memory_limit=None,
+                dashboard_address="127.0.0.1:0",
+                protocol="tcp",
             )
         finally:
             signal.signal(signal.SIGINT, handler)

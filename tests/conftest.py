@@ -21,7 +21,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def study() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs the command line as a person would."""
 
@@ -39,7 +39,7 @@ def study() -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def drive() -> Callable[..., subprocess.Popen[str]]:
     """Starts a sweep of made-up trials in a process of its own."""
 

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from study.config import axes_table
+from study.home import space_folders
+from study.space_file import load
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_axes_table_is_the_one_that_the_config_gives() -> None:
+    assert axes_table() in README, "paste the output of: python -m study.config"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "search_spaces").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_space_is_in_the_table_with_its_number_of_trials(path: Path) -> None:
+    space = load(path.stem, folders=space_folders())
+    assert re.search(rf"^\| `{path.stem}` \| .+ \| {space.trials} \| .+ \|$", README, re.MULTILINE)
+
+
+def test_the_example_space_parses_but_for_its_ellipses() -> None:
+    from study.space_file import parse
+
+    example = re.search(r"```yaml\n(.*?)```", README, re.DOTALL)
+    assert example is not None
+    assert parse(example[1]).trials == 64
+
+
+def test_every_file_the_readme_names_is_there() -> None:
+    for name in re.findall(r"`((?:study|notebooks|benchmarks)/[\w/.]+)`|\]\(([\w/.]+)\)", README):
+        assert (ROOT / (name[0] or name[1])).exists(), name
