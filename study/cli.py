@@ -153,6 +153,28 @@ def results(name: str, out: Path | None) -> None:
 
 
 @study.command()
+@click.argument("run_id", metavar="RUN_ID")
+def replay(run_id: str) -> None:
+    """Run a tracked trial again and say whether it is the same to the last bit.
+
+    Exit status 0 if it is, 1 if a loss differs; the first update that does is named.
+    """
+    from study.engine import run
+    from study.result import describe, first_difference
+    from study.tracking import read_trial
+
+    recorded = read_trial(run_id, uri=_existing_home().tracking_uri)
+    again = run([recorded.config], engine=recorded.engine)[0]
+    update = first_difference(recorded, again)
+    if update is None:
+        click.echo(f"The same to the last bit, {again.updates} updates. {describe(again)}")
+        return
+    shown = [result.loss[update - 1] if update <= result.updates else "none" for result in (recorded, again)]
+    click.echo(f"Differs first at update {update}: the loss was {shown[0]} and is now {shown[1]}.")
+    sys.exit(1)
+
+
+@study.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 def ui(port: int) -> None:
     """Open the MLflow UI on the studies, at 127.0.0.1."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Literal
 
 from study.config import TrialConfig
@@ -86,6 +87,17 @@ class TrialResult:
 
 def _number_or_text(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
+
+
+def first_difference(one: TrialResult, other: TrialResult) -> int | None:
+    """1-based number of the first update whose losses differ in any bit; None where all are the same.
+
+    NaN is equal to NaN here. Where one result ends before the other, the first update it lacks differs.
+    """
+    for update, pair in enumerate(zip_longest(one.loss, other.loss), start=1):
+        if str(pair[0]) != str(pair[1]):
+            return update
+    return None
 
 
 def describe(result: TrialResult) -> str:

@@ -25,7 +25,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from study import views
-from study.config import AXES, NONE, kind_of
+from study.config import AXES, NONE, TrialConfig, kind_of
 from study.errors import UserError
 from study.result import OUTCOMES, TrialResult, describe
 
@@ -390,6 +390,40 @@ def _search(client: MlflowClient, experiment_id: str, query: str) -> Iterable[Ru
         token = page.token
         if not token:
             return
+
+
+def read_trial(run_id: str, *, uri: str) -> TrialResult:
+    """The result of one tracked trial, its losses to the last bit.
+
+    Raises:
+        UserError: No such run, a run that is no trial's or has no result, or no answer from the store.
+    """
+    quieten()
+    client = MlflowClient(tracking_uri=uri)
+    try:
+        run = client.get_run(run_id)
+        history = client.get_metric_history(run_id, "loss")
+    except MlflowException as error:
+        if error.get_http_status_code() in (400, 404):
+            raise UserError(
+                f"{run_id}: no such run in {shown_uri(uri)}; `study results STUDY` lists run ids"
+            ) from error
+        raise UserError(f"the MLflow store {shown_uri(uri)} cannot be read ({_reason(error)})") from error
+    tags = run.data.tags
+    if tags.get("study.role") != TRIAL:
+        raise UserError(f"{run_id}: is not the run of a trial; `study results STUDY` lists those")
+    if run.info.status != "FINISHED":
+        raise UserError(f"{run_id}: the trial has no result ({tags.get('failure', 'it was not finished')})")
+    losses = [metric.value for metric in sorted(history, key=lambda metric: metric.step)]
+    if "loss_at_divergence" in tags:
+        losses.append(float(tags["loss_at_divergence"]))
+    return TrialResult(
+        config=TrialConfig.parse(run.data.params, where=run_id),
+        loss=tuple(losses),
+        engine=tags["engine"],
+        device=tags["device"],
+        seconds=run.data.metrics["wall_seconds"],
+    )
 
 
 def list_studies(*, uri: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 import time
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
+from tests.stores import mlflow_runs
 
 Study = Callable[..., "subprocess.CompletedProcess[str]"]
 SMALL = ("--set", "units=4", "--set", "timesteps=6", "--set", "updates=3")
@@ -99,7 +102,7 @@ def test_a_real_sweep_ends_with_a_summary_and_its_results_can_be_written(
     answer = study("sweep", "smoke", "--trials", "4", "--name", "real", "--workers", "2")
     assert answer.returncode == 0, answer.stderr
     assert "4 of 4 trials to run on CPU, 2 at a time" in answer.stdout
-    assert "Look further: study ui (MLflow), or study results real" in answer.stdout
+    assert "Look further: make ui (MLflow), or study results real" in answer.stdout
     assert answer.stderr == ""
     for ending, read in (("csv", pd.read_csv), ("parquet", pd.read_parquet)):
         assert study("results", "real", "--out", str(tmp_path / f"table.{ending}")).returncode == 0
@@ -116,6 +119,23 @@ def test_a_real_sweep_ends_with_a_summary_and_its_results_can_be_written(
     assert "there are real" in missing.stderr
     again = study("trial", "--json", *_assignments(table.iloc[1]))
     assert json.loads(again.stdout)["updates"] == table.iloc[1]["updates"]
+
+    run_id = table.iloc[2]["run_id"]
+    same = study("replay", run_id)
+    assert same.returncode == 0, same.stderr
+    assert same.stdout.startswith("The same to the last bit")
+    with sqlite3.connect(home / "mlflow.db") as store:
+        store.execute("UPDATE metrics SET value = value * 1.0000001 WHERE key = 'loss' AND step = 2")
+    other = study("replay", run_id)
+    assert other.returncode == 1
+    assert other.stdout.startswith("Differs first at update 2: the loss was ")
+    parent = next(
+        run for run in mlflow_runs(f"sqlite:///{home}/mlflow.db", "real") if run.data.tags["study.role"] == "sweep"
+    )
+    for bad, complaint in (("nothing", "no such run"), (parent.info.run_id, "is not the run of a trial")):
+        refused = study("replay", bad)
+        assert refused.returncode == 2
+        assert complaint in refused.stderr
 
 
 def _assignments(row: pd.Series) -> list[str]:
