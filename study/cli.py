@@ -193,17 +193,18 @@ def ui(port: int) -> None:
 
 
 def _existing_home() -> Home:
-    from study.home import Home
+    from study.home import Home, embedded_file
 
     home = Home.find()
-    if home.artifacts is not None and not (home.folder / "mlflow.db").exists():
-        raise UserError(f"STUDY_HOME {home.folder} holds no studies yet; run a sweep first")
+    database = embedded_file(home.tracking_uri)
+    if database is not None and not database.exists():
+        raise UserError(f"{database.parent} holds no studies yet; run a sweep first")
     return home
 
 
 def _study_name(name: str) -> str:
-    if not name.strip() or "/" in name or name.startswith(".") or len(name) > 200 or not name.isprintable():
-        raise UserError(f"--name {name!r}: takes up to 200 characters, no slash among them and no dot in front")
+    if not name.strip() or "/" in name or name.startswith(".") or len(name.encode()) > 200 or not name.isprintable():
+        raise UserError(f"--name {name!r}: takes up to 200 bytes, no slash among them and no dot in front")
     return name
 
 

@@ -64,11 +64,11 @@ class Home:
 
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with exclusive_file(self.folder / "locks" / "create"):
+            with exclusive_file(self.folder / "create.lock"):
                 for remains in self.folder.glob("*.partial"):
                     remains.unlink()
-                _create_once(_embedded(self.storage_url), _create_optuna)
-                _create_once(_embedded(self.tracking_uri), lambda path: _create_mlflow(path, self.artifacts))
+                _create_once(embedded_file(self.storage_url), _create_optuna)
+                _create_once(embedded_file(self.tracking_uri), lambda path: _create_mlflow(path, self.artifacts))
         except OSError as error:
             raise UserError(
                 f"STUDY_HOME {self.folder} cannot be written ({error.strerror or error}); "
@@ -76,7 +76,7 @@ class Home:
             ) from error
 
 
-def _embedded(url: str) -> Path | None:
+def embedded_file(url: str) -> Path | None:
     """The file of a SQLite URL."""
     return Path(url.removeprefix("sqlite:///").partition("?")[0]) if url.startswith("sqlite:///") else None
 
@@ -84,6 +84,8 @@ def _embedded(url: str) -> Path | None:
 def _create_once(path: Path | None, create: Callable[[Path], None]) -> None:
     if path is None or path.exists():
         return
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: cannot be created, for there is no folder {path.parent}")
     partial = path.with_name(f"{path.name}.partial")
     create(partial)
     partial.replace(path)

@@ -96,17 +96,22 @@ class Ledger:
         storage = RDBStorage(storage_url)
         study = optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)
         attributes = study.user_attrs
+        if "uid" not in attributes and (attributes or study.get_trials(deepcopy=False)):
+            raise UserError(
+                f"--name {name}: the Optuna store has a study of this name that no sweep made; choose another"
+            )
         known = attributes.get("space_digest"), attributes.get("seed")
         if known not in ((None, None), (space.digest(), None), (space.digest(), seed)):
             raise UserError(
                 f"--name {name}: a study of this name was made from another search space or seed "
                 f"({attributes.get('space_source')}, seed {known[1]}); give this one another name"
             )
+        # The uid comes first: it is what marks the study as a sweep's.
         for key, value in {
+            "uid": attributes.get("uid") or uuid.uuid4().hex,
             "space_digest": space.digest(),
             "space_source": space.source,
             "seed": seed,
-            "uid": attributes.get("uid") or uuid.uuid4().hex,
         }.items():
             if attributes.get(key) != value:
                 study.set_user_attr(key, value)
@@ -132,16 +137,11 @@ class Ledger:
         trials = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING, TrialState.RUNNING))
         return [record for trial in trials if (record := self._journalled(trial))]
 
-    def ask(self) -> tuple[int, TrialConfig, Record | None]:
-        """The next trial: a queued one before a new one.
-
-        Returns:
-            Its number, its config, and its record where it has been finished but not told.
-        """
+    def ask(self) -> tuple[int, TrialConfig]:
+        """Number and config of the next trial: a queued one before a new one."""
         trial = self._study.ask()
-        config = self._space.config(self._space.suggest(trial), seed=self._seed * TRIALS_LIMIT + trial.number)
-        frozen = self._storage.get_trial(self._trial_id(trial.number))
-        return trial.number, config, self._journalled(frozen)
+        seed = self._seed * TRIALS_LIMIT + trial.number
+        return trial.number, self._space.config(self._space.suggest(trial), seed=seed)
 
     def journal(self, record: Record) -> None:
         """Make a trial finished, before the world is told."""
@@ -161,6 +161,8 @@ class Ledger:
         if record.failure:
             attributes["failure"] = record.failure
         trial_id = self._trial_id(record.number)
+        # One that was journalled by a process that was killed waits in the queue; only a running trial can be told.
+        self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
         for key, value in attributes.items():
             self._storage.set_trial_user_attr(trial_id, key, value)
         if record.result is None:

@@ -43,9 +43,7 @@ def _try_lock(descriptor: int) -> bool:
 
 
 @contextmanager
-def exclusive_study(
-    storage_url: str, name: str, *, folder: Path, on_wait: Callable[[], None] = lambda: None
-) -> Iterator[None]:
+def exclusive_study(storage_url: str, name: str, *, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Be the only sweep of a study, wherever on its Optuna store the others run; wait until that is so.
 
     A SQLite store is guarded by a file lock beside it, a PostgreSQL or MySQL store by the database's own
@@ -56,9 +54,9 @@ def exclusive_study(
     """
     key = hashlib.sha256(name.encode()).hexdigest()[:16]
     if storage_url.startswith("sqlite:///"):
-        database = Path(storage_url.removeprefix("sqlite:///").partition("?")[0])
-        locks = folder / "locks" if database.parent == folder else database.with_name(f"{database.name}.locks")
-        with exclusive_file(locks / key, on_wait=on_wait):
+        # However the URL spells it, one database has one folder of locks.
+        database = Path(storage_url.removeprefix("sqlite:///").partition("?")[0]).resolve()
+        with exclusive_file(database.with_name(f"{database.name}.locks") / key, on_wait=on_wait):
             yield
         return
     with _advisory_lock(storage_url, key, on_wait=on_wait):

@@ -84,11 +84,16 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     """PyYAML takes the last of two equal keys in silence; a search space must not."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if _is_plain(key)]
         twice = next((key for index, key in enumerate(keys) if key in keys[:index]), None)
         if twice is not None:
             raise yaml.constructor.ConstructorError(problem=f"{twice!r} is given twice", problem_mark=node.start_mark)
         return super().construct_mapping(node, deep)
+
+
+def _is_plain(key: yaml.Node) -> bool:
+    """Whether a key is a scalar, and not the mark of a merge."""
+    return isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge"
 
 
 class _Parser:
@@ -108,16 +113,21 @@ class _Parser:
         about = content.get("about") or ""
         if not isinstance(about, str):
             raise self.fail("about", f"takes a sentence, not {_shown(about)}")
-        updates = self.whole("updates", overrides.pop("updates", content.get("updates", TrialConfig().updates)))
+        updates = self.whole("updates", content.get("updates", TrialConfig().updates))
         self.axis_value("updates", updates, place="updates")
-        fixed_given = {**self.mapping("fixed", content.get("fixed")), **overrides}
+        if "updates" in overrides:
+            updates = int(str(self.override("updates", overrides.pop("updates"))))
+        fixed_given = self.mapping("fixed", content.get("fixed"))
         fixed = {self.axis(axis, "fixed"): self.axis_value(axis, value) for axis, value in fixed_given.items()}
+        fixed |= {axis: self.override(axis, value) for axis, value in overrides.items()}
         given = self.mapping("parameters", content.get("parameters"))
         for axis in given:
             if self.axis(axis, "parameters") in fixed and axis not in overrides:
                 raise self.fail(f"parameters.{axis}", "is also given under fixed; keep one of the two")
         parameters = self.ordered(
-            {axis: self.parameter(axis, entry) for axis, entry in given.items() if axis not in overrides}, fixed
+            {axis: self.parameter(axis, entry) for axis, entry in given.items() if axis not in overrides},
+            fixed,
+            overrides,
         )
         sampler, hunt = self.sampler(content.get("sampler", "sobol"))
         replicates = self.whole("replicates", content.get("replicates", 1))
@@ -133,7 +143,9 @@ class _Parser:
             hunt=hunt,
             source=self.source,
         )
-        self.checkcombinations(space)
+        if space.varies_seed and replicates > 1:
+            raise self.fail("replicates", "give each trial a seed of its own; take seed out of fixed and parameters")
+        self.check_combinations(space)
         return self.with_trials(space, given=trials_given is not None)
 
     def mapping(self, key: str, value: Any) -> dict[Any, Any]:
@@ -154,7 +166,7 @@ class _Parser:
         try:
             if isinstance(value, bool):
                 raise ValueError
-            number = int(value) if isinstance(value, str) else value
+            number = float(value) if isinstance(value, str) else value
             if number != int(number) or not 1 <= number <= TRIALS_LIMIT * 10:
                 raise ValueError
             return int(number)
@@ -167,6 +179,12 @@ class _Parser:
             return axis_value(axis, value)
         except ValueError:
             raise self.fail(place or f"fixed.{axis}", f"{axis} takes {allowed(axis)}, not {_shown(value)}") from None
+
+    def override(self, axis: str, value: str) -> AxisValue:
+        try:
+            return axis_value(axis, value)
+        except ValueError:
+            raise UserError(f"--set {axis}={value}: {axis} takes {allowed(axis)}") from None
 
     def parameter(self, axis: str, entry: Any) -> Parameter:
         place = f"parameters.{axis}"
@@ -208,6 +226,8 @@ class _Parser:
         low, high = bounds["low"], bounds["high"]
         if not low < high:
             raise self.fail(place, f"low must be below high, but low is {low} and high is {high}")
+        if not math.isfinite(high - low):
+            raise self.fail(place, f"is too wide: from {low} to {high}")
         log = entry.get("log", False)
         if not isinstance(log, bool):
             raise self.fail(f"{place}.log", f"takes true or false, not {_shown(log)}")
@@ -228,11 +248,13 @@ class _Parser:
             if isinstance(given, bool):
                 raise ValueError
             step = float(given)
-            if not 0 < step <= span or (whole and step != int(step)):
+            if not 0 < step <= span or (whole and step != int(step)) or abs(span / step - round(span / step)) > 1e-6:
                 raise ValueError
         except (TypeError, ValueError, OverflowError):
             kind = "a whole number" if whole else "a number"
-            raise self.fail(f"{place}.step", f"takes {kind} above 0, at most high - low, not {_shown(given)}") from None
+            raise self.fail(
+                f"{place}.step", f"takes {kind} above 0 of which high - low is a multiple, not {_shown(given)}"
+            ) from None
         return int(step) if whole else step
 
     def conditions(self, place: str, given: Any) -> tuple[Condition, ...]:
@@ -250,7 +272,9 @@ class _Parser:
             conditions.append(Condition(axis=axis, values=checked))
         return tuple(conditions)
 
-    def ordered(self, parameters: dict[str, Parameter], fixed: Mapping[str, AxisValue]) -> dict[str, Parameter]:
+    def ordered(
+        self, parameters: dict[str, Parameter], fixed: Mapping[str, AxisValue], overrides: Mapping[str, str]
+    ) -> dict[str, Parameter]:
         """Put every parameter behind those its conditions name, and check that the conditions can hold."""
         for axis, parameter in parameters.items():
             for condition in parameter.when:
@@ -260,6 +284,9 @@ class _Parser:
                 other = parameters.get(condition.axis)
                 if other is None and condition.axis not in fixed:
                     raise self.fail(place, f"{condition.axis} is neither among the parameters nor fixed")
+                if other is None and condition.axis not in overrides and fixed[condition.axis] not in condition.values:
+                    value = as_text(fixed[condition.axis])
+                    raise self.fail(place, f"never holds, for {condition.axis} is fixed at {value}")
                 if isinstance(other, Choices):
                     strays = [value for value in condition.values if value not in other.values]
                     if strays:
@@ -285,7 +312,7 @@ class _Parser:
             return "tpe", given["tpe"]
         raise self.fail("sampler", f"takes {SAMPLERS}, not {_shown(given)}")
 
-    def checkcombinations(self, space: SearchSpace) -> None:
+    def check_combinations(self, space: SearchSpace) -> None:
         """No trial that the space can draw may be refused by `TrialConfig`."""
         relevant = set(COMBINED_AXES) | {c.axis for p in space.parameters.values() for c in p.when}
         values = {

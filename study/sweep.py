@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
@@ -87,134 +88,156 @@ def run_sweep(
         console.print(sentence, highlight=False, soft_wrap=True)
 
     with (
+        telling_of_storage_errors(home.storage_url),
         exclusive_study(
             home.storage_url,
             options.name,
-            folder=home.folder,
             on_wait=lambda: say(f"another sweep is working on {options.name}; waiting for it to end"),
         ),
         _stop_on_signals() as stop,
-        telling_of_storage_errors(home.storage_url),
     ):
         ledger = Ledger.open(storage_url=home.storage_url, name=options.name, space=space, seed=options.seed)
-        tracker = Tracker(
-            uri=home.tracking_uri,
-            study=options.name,
-            artifacts=home.artifacts,
-            patience=options.patience,
-            stopped=stop.is_set,
-            say=say,
-        )
         try:
-            tracker.open(
-                uid=ledger.uid,
-                tags=_sweep_tags(space, options),
-                params=_sweep_params(space, options),
-                axes=space.parameters,
-                space_yaml=space.to_yaml(),
-            )
-            return _Sweep(space, options, ledger, tracker, stop, console, train).run()
+            return _Sweep(space, options, home, ledger, stop, say, console, train).run()
         finally:
             ledger.close()
 
 
 class _Sweep:
-    """One run of the loop over an open ledger and an open tracker."""
+    """One run of the loop over an open ledger."""
 
     def __init__(
         self,
         space: SearchSpace,
         options: SweepOptions,
+        home: Home,
         ledger: Ledger,
-        tracker: Tracker,
         stop: Event,
+        say: Callable[[str], None],
         console: Console,
         train: Train,
     ) -> None:
         self._space = space
         self._options = options
         self._ledger = ledger
-        self._tracker = tracker
         self._stop = stop
-        self._console = console
+        self._say = say
         self._train = train
+        self._workers: Workers | None = None
         self._configs: dict[int, TrialConfig] = {}
+        self._journalled: deque[Record] = deque()
+        self._progress = Progress(console=console, total=space.trials)
+        self._tracker = Tracker(
+            uri=home.tracking_uri,
+            study=options.name,
+            artifacts=home.artifacts,
+            patience=options.patience,
+            meanwhile=self._while_the_tracking_server_is_away,
+            say=say,
+        )
 
     def run(self) -> SweepReport:
-        self._ledger.requeue()
-        finished = self._ledger.finished()
-        for record in finished:
-            # Written already, unless the runs were deleted or the stores were changed in between.
-            self._tracker.log_trial(record)
-        left = self._space.trials - sum(record.number < self._space.trials for record in finished)
-        progress = Progress(console=self._console, total=self._space.trials)
-        for record in finished:
-            progress.count(record.result, now=False)
-        if left > 0:
-            with Workers(count=self._options.workers, scheduler=self._options.scheduler, train=self._train) as workers:
-                self._console.print(
-                    f"{self._options.name}: {left} of {self._space.trials} trials to run on {workers.device}, "
-                    f"{workers.count} at a time, {self._options.engine} engine",
-                    highlight=False,
-                    soft_wrap=True,
-                )
-                with progress:
-                    try:
-                        self._loop(workers, progress, left)
-                    finally:
-                        self._ledger.requeue()
-        interrupted = progress.done < self._space.trials
-        table = self._tracker.table()
-        self._tracker.close(
-            status="KILLED" if interrupted else "FINISHED",
-            table=table,
-            note=sweep_note(self._options.name, self._space, table),
+        self._tracker.open(
+            uid=self._ledger.uid,
+            tags=_sweep_tags(self._space, self._options),
+            params=_sweep_params(self._space, self._options),
+            axes=self._space.parameters,
+            space_yaml=self._space.to_yaml(),
         )
+        try:
+            self._take_up()
+            left = self._space.trials - self._progress.done
+            if left > 0 and not self._stop.is_set():
+                self._train_trials(left)
+            table = self._tracker.table()
+            interrupted = self._progress.done < self._space.trials
+            self._tracker.close(
+                status="KILLED" if interrupted else "FINISHED",
+                table=table,
+                note=sweep_note(self._options.name, self._space, table),
+            )
+        except BaseException:
+            self._tracker.abandon()
+            raise
         return SweepReport(table=table, interrupted=interrupted, experiment_id=self._tracker.experiment_id)
 
-    def _loop(self, workers: Workers, progress: Progress, left: int) -> None:
+    def _take_up(self) -> None:
+        """Bring to an end what an earlier sweep began: tell what it journalled, queue what it ran."""
+        for record in self._ledger.finished():
+            # Written already, unless somebody deleted the run.
+            self._tracker.log_trial(record)
+            self._count(record, now=False)
+        for record in self._ledger.journalled():
+            self._settle(record)
+        self._ledger.requeue()
+
+    def _train_trials(self, left: int) -> None:
+        with Workers(count=self._options.workers, scheduler=self._options.scheduler, train=self._train) as workers:
+            self._workers = workers
+            self._say(
+                f"{self._options.name}: {left} of {self._space.trials} trials to run on {workers.device}, "
+                f"{workers.count} at a time, {self._options.engine} engine"
+            )
+            with self._progress:
+                try:
+                    self._loop(workers, left)
+                finally:
+                    self._ledger.requeue()
+
+    def _loop(self, workers: Workers, left: int) -> None:
         asked = 0
         try:
-            while not self._stop.is_set() and (asked < left or workers.busy):
+            while not self._stop.is_set() and (asked < left or workers.busy or self._journalled):
                 while asked < left and workers.busy < workers.count and not self._stop.is_set():
                     asked += 1
-                    number, config, record = self._ledger.ask()
-                    if record is None:
-                        self._configs[number] = config
-                        workers.submit(number, config, engine=self._options.engine)
-                    else:
-                        self._settle(record, progress)
-                if record := self._collect(workers, timeout=POLL_SECONDS):
-                    self._settle(record, progress)
+                    number, config = self._ledger.ask()
+                    self._configs[number] = config
+                    workers.submit(number, config, engine=self._options.engine)
+                self._collect(workers, timeout=POLL_SECONDS)
+                while self._journalled:
+                    self._settle(self._journalled.popleft())
         finally:
             # However the loop ends, what the workers have finished by now is finished.
             while self._collect(workers, timeout=0):
                 pass
-        for record in self._ledger.journalled():
-            self._settle(record, progress)
+        while self._journalled:
+            self._settle(self._journalled.popleft())
 
-    def _collect(self, workers: Workers, *, timeout: float) -> Record | None:
-        """Wait for the next trial to finish, and journal it."""
+    def _collect(self, workers: Workers, *, timeout: float) -> bool:
+        """Wait for the next trial to finish, and journal it; whether there was one."""
         collected = workers.collect(timeout=timeout)
         if collected is None:
-            return None
+            return False
         number, outcome = collected
-        failed = isinstance(outcome, TrialFailed)
         record = Record(
             number=number,
             config=self._configs.pop(number),
             result=None if isinstance(outcome, TrialFailed) else outcome,
-            failure=str(outcome) if failed else None,
+            failure=str(outcome) if isinstance(outcome, TrialFailed) else None,
             end_time=time.time(),
         )
         self._ledger.journal(record)
-        return record
+        self._journalled.append(record)
+        return True
 
-    def _settle(self, record: Record, progress: Progress) -> None:
+    def _settle(self, record: Record) -> None:
         """Track a journalled trial, then tell Optuna."""
         run_id = self._tracker.log_trial(record)
         self._ledger.tell(record, run_id=run_id)
-        progress.count(record.result)
+        self._count(record)
+
+    def _count(self, record: Record, *, now: bool = True) -> None:
+        # A study that was asked for more trials before may hold some that this sweep is not about.
+        if record.number < self._space.trials:
+            self._progress.count(record.result, now=now)
+
+    def _while_the_tracking_server_is_away(self) -> None:
+        """Results must not wait in the memory of a worker."""
+        if self._workers is not None:
+            while self._collect(self._workers, timeout=0):
+                pass
+        if self._stop.is_set():
+            raise KeyboardInterrupt
 
 
 @contextmanager

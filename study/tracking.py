@@ -7,6 +7,7 @@ keep its pages from loading. That a loss was not finite is told by `time_to_nan`
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -23,6 +24,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 from mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
 
 from study import views
 from study.config import AXES, NONE, TrialConfig, kind_of
@@ -53,6 +55,19 @@ def create_store(uri: str, *, artifacts: Path | None) -> None:
     store.engine.dispose()
 
 
+def client_of(uri: str) -> MlflowClient:
+    """A client of an MLflow store.
+
+    Raises:
+        UserError: The URI is not one that MLflow knows.
+    """
+    quieten()
+    try:
+        return MlflowClient(tracking_uri=uri)
+    except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
+        raise UserError(f"MLFLOW_TRACKING_URI {shown_uri(uri)} cannot be used ({_reason(error)})") from error
+
+
 def quieten() -> None:
     """Keep MLflow's notes and tracebacks off the terminal; an error is told of by the one who asked."""
     for name in ("mlflow", "alembic"):
@@ -67,7 +82,7 @@ class Tracker:
         study: The study's name, and so the experiment's.
         artifacts: Where artifacts of a new experiment go; None leaves it to the tracking server.
         patience: Seconds to wait for a server that went away before giving up.
-        stopped: Whether the person at the terminal wants to stop, asked while waiting.
+        meanwhile: Called again and again while waiting; what it raises ends the waiting.
         say: Takes a sentence for the person at the terminal.
     """
 
@@ -78,16 +93,15 @@ class Tracker:
         study: str,
         artifacts: Path | None = None,
         patience: float = 600,
-        stopped: Callable[[], bool] = lambda: False,
+        meanwhile: Callable[[], None] = lambda: None,
         say: Callable[[str], None] = lambda sentence: None,
     ) -> None:
-        quieten()
-        self._client = MlflowClient(tracking_uri=uri)
+        self._client = client_of(uri)
         self._uri = uri
         self._study = study
         self._artifacts = artifacts
         self._patience = patience
-        self._stopped = stopped
+        self._meanwhile = meanwhile
         self._say = say
         self._experiment_id = ""
         self._sweep_id = ""
@@ -121,11 +135,17 @@ class Tracker:
                     self._client.set_tag(self._sweep_id, key, value)
             self._client.log_batch(self._sweep_id, params=[Param(key, value) for key, value in params.items()])
             self._client.log_text(self._sweep_id, space_yaml, "search_space.yaml")
-        except MlflowException as error:
+        except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
             raise UserError(
                 f"the MLflow store {shown_uri(self._uri)} cannot be used ({_reason(error)}); "
                 "start it, or set MLFLOW_TRACKING_URI to another"
             ) from error
+
+    def abandon(self) -> None:
+        """Mark the parent run as killed if that can be done at once; what cannot be, the next sweep takes up."""
+        with contextlib.suppress(Exception):
+            if self._sweep_id:
+                self._client.set_terminated(self._sweep_id, status="KILLED")
 
     @property
     def written(self) -> Mapping[int, str]:
@@ -198,6 +218,8 @@ class Tracker:
         for run in self._runs():
             if run.data.tags.get("study.role") == SWEEP:
                 self._sweep_id = run.info.run_id
+            elif run.data.tags.get("study.role") != TRIAL:
+                continue
             elif run.info.status in FINAL:
                 self._written[int(run.data.tags["trial_number"])] = run.info.run_id
             else:
@@ -243,10 +265,13 @@ class Tracker:
         while True:
             try:
                 answer = ask()
-            except MlflowException as error:
+            except (MlflowException, SQLAlchemyError, OSError) as error:
                 waited = time.monotonic() - began
                 if not _may_pass(error):
-                    raise
+                    raise UserError(
+                        f"the MLflow store {shown_uri(self._uri)} refused ({_reason(error)}); "
+                        "every finished trial is kept: run the same command again when that is mended"
+                    ) from error
                 if waited + pause > self._patience:
                     raise UserError(
                         f"the MLflow store {shown_uri(self._uri)} has not answered for {waited:.0f} seconds "
@@ -258,8 +283,7 @@ class Tracker:
                         f"waiting up to {self._patience:.0f} seconds for it"
                     )
                 told = True
-                if self._stopped():
-                    raise KeyboardInterrupt from error
+                self._meanwhile()
                 time.sleep(pause)
                 pause = min(2 * pause, 5)
             else:
@@ -333,8 +357,7 @@ def read_results(*, uri: str, study: str) -> pd.DataFrame:
     Raises:
         UserError: No such study, or no answer from the store.
     """
-    quieten()
-    client = MlflowClient(tracking_uri=uri)
+    client = client_of(uri)
     try:
         experiment = client.get_experiment_by_name(study)
         if experiment is None:
@@ -398,8 +421,7 @@ def read_trial(run_id: str, *, uri: str) -> TrialResult:
     Raises:
         UserError: No such run, a run that is no trial's or has no result, or no answer from the store.
     """
-    quieten()
-    client = MlflowClient(tracking_uri=uri)
+    client = client_of(uri)
     try:
         run = client.get_run(run_id)
         history = client.get_metric_history(run_id, "loss")
@@ -428,20 +450,21 @@ def read_trial(run_id: str, *, uri: str) -> TrialResult:
 
 def list_studies(*, uri: str) -> dict[str, str]:
     """Experiment ids of the studies in an MLflow store, by name, newest first."""
-    quieten()
-    experiments: Iterable[Experiment] = MlflowClient(tracking_uri=uri).search_experiments()
+    experiments: Iterable[Experiment] = client_of(uri).search_experiments()
     return {e.name: str(e.experiment_id) for e in experiments if "study.uid" in e.tags}
 
 
-def _may_pass(error: MlflowException) -> bool:
-    """Whether an error can be one of the server's or the network's, and so end by itself."""
+def _may_pass(error: Exception) -> bool:
+    """Whether an error can be one of the server's, the network's or the disk's, and so end by itself."""
+    if not isinstance(error, MlflowException):
+        return True
     status: int = error.get_http_status_code()
     return status >= 500 or status == 429
 
 
-def _reason(error: MlflowException) -> str:
+def _reason(error: Exception) -> str:
     """What is at the bottom of an error, short enough for a sentence."""
-    text = " ".join(str(error.message).split()).partition(" (Background on this error")[0]
+    text = " ".join(str(error).split()).partition(" (Background on this error")[0]
     for mark in ("Connection refused", "timed out", "Name or service not known"):
         if mark in text:
             return mark

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Any
 
 # Read when Dask is imported, by the workers too: what happens to them is told by the sweep, in a sentence.
 os.environ["DASK_LOGGING__DISTRIBUTED"] = "critical"
@@ -26,6 +29,9 @@ from study.result import TrialResult
 
 LIVES = 3
 """How many workers a trial may kill before it counts as failed."""
+
+RESULT_SECONDS = 30
+"""How long a worker may take to hand over a result."""
 
 Train = Callable[[str, str], str]
 """Config and engine in, result out, all as text: what travels does not depend on the project's classes."""
@@ -47,14 +53,24 @@ class _Worker(distributed.WorkerPlugin):  # type: ignore[misc]
 
     name = "study"
 
-    def __init__(self, *, gpus: int) -> None:
+    def __init__(self, *, gpus: Sequence[str]) -> None:
         self._gpus = gpus
 
     def setup(self, worker: distributed.Worker) -> None:
         # Ctrl-C reaches every process of the terminal; only the sweep decides what it means.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if self._gpus:
-            os.environ["CUDA_VISIBLE_DEVICES"] = str(int(worker.name) % self._gpus)
+            os.environ["CUDA_VISIBLE_DEVICES"] = self._gpus[int(worker.name) % len(self._gpus)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    """A trial that was handed in."""
+
+    number: int
+    config: TrialConfig
+    engine: str
+    attempt: int
 
 
 class Workers:
@@ -72,7 +88,9 @@ class Workers:
     def __init__(self, *, count: int | None = None, scheduler: str | None = None, train: Train = train) -> None:
         self._train = train
         self._done: SimpleQueue[distributed.Future] = SimpleQueue()
-        self._numbers: dict[str, int] = {}
+        self._tasks: dict[str, _Task] = {}
+        # Keys are the scheduler's, and other sweeps may use it: a trial's number alone would fetch their results.
+        self._name = uuid.uuid4().hex
         self._cluster: distributed.LocalCluster | None = None
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         dask.config.set(
@@ -89,18 +107,14 @@ class Workers:
             }
         )
         if scheduler:
-            try:
-                self._client = distributed.Client(scheduler, timeout=10, set_as_default=False)
-            except OSError as error:
-                raise UserError(f"--scheduler {scheduler}: no Dask scheduler answers there") from error
+            self._client = _connect(scheduler)
             self.device = f"the cluster at {scheduler}"
-            self.count = sum(self._client.nthreads().values()) or 1
+            self.count = len(self._client.nthreads()) or 1
             return
-        gpus = count_gpus()
-        self.count = count or gpus or available_cores()
-        self.device = f"{gpus} GPU{'s' * (gpus > 1)}" if gpus else "CPU"
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
+        gpus = visible_gpus()
+        self.count = count or len(gpus) or available_cores()
+        self.device = f"{len(gpus)} GPU{'s' * (len(gpus) > 1)}" if gpus else "CPU"
+        with _sigint_kept_for_later():
             self._cluster = distributed.LocalCluster(
                 n_workers=self.count,
                 threads_per_worker=1,
@@ -108,8 +122,6 @@ class Workers:
                 dashboard_address="127.0.0.1:0",
                 protocol="tcp",
             )
-        finally:
-            signal.signal(signal.SIGINT, handler)
         self._client = distributed.Client(self._cluster, set_as_default=False)
         self._client.register_plugin(_Worker(gpus=gpus))
 
@@ -126,14 +138,16 @@ class Workers:
     @property
     def busy(self) -> int:
         """Number of trials submitted and not collected."""
-        return len(self._numbers)
+        return len(self._tasks)
 
     def submit(self, number: int, config: TrialConfig, *, engine: str) -> None:
         """Hand in a trial."""
-        future = self._client.submit(
-            self._train, config.model_dump_json(), engine, key=f"trial-{number}", pure=False, retries=0
-        )
-        self._numbers[future.key] = number
+        self._submit(_Task(number=number, config=config, engine=engine, attempt=1))
+
+    def _submit(self, task: _Task) -> None:
+        key = f"trial-{self._name}-{task.number}-{task.attempt}"
+        self._tasks[key] = task
+        future = self._client.submit(self._train, task.config.model_dump_json(), task.engine, key=key, pure=False)
         future.add_done_callback(self._done.put)
 
     def collect(self, *, timeout: float) -> tuple[int, TrialResult | TrialFailed] | None:
@@ -146,39 +160,77 @@ class Workers:
             future = self._done.get(timeout=timeout) if timeout else self._done.get_nowait()
         except Empty:
             return None
-        number = self._numbers.pop(future.key)
-        if future.status == "finished":
-            return number, TrialResult.from_json(future.result())
+        task = self._tasks.pop(future.key)
         if future.status == "error":
-            return number, TrialFailed(_why(future.exception()))
-        raise UserError("the Dask scheduler went away; run the same command again when it is back")
+            return task.number, TrialFailed(_why(future.exception()))
+        text = self._fetch(future)
+        if text is not None:
+            result = TrialResult.from_json(text)
+            assert result.config == task.config
+            return task.number, result
+        if future.status == "cancelled" or self._client.status != "running":
+            raise UserError("the Dask scheduler went away; run the same command again when it is back")
+        # The worker died between finishing the trial and handing the result over.
+        if task.attempt == LIVES:
+            return task.number, TrialFailed(f"its result was lost with its worker process {LIVES} times")
+        self._submit(replace(task, attempt=task.attempt + 1))
+        return None
+
+    @staticmethod
+    def _fetch(future: distributed.Future) -> str | None:
+        """The result, or None where no worker has it any more."""
+        if future.status != "finished":
+            return None
+        try:
+            text: str = future.result(timeout=RESULT_SECONDS)
+        except (distributed.TimeoutError, distributed.CancelledError, distributed.KilledWorker, OSError):
+            return None
+        return text
+
+
+def _connect(scheduler: str) -> distributed.Client:
+    if not re.fullmatch(r"(tcp|tls|ws|wss)://[^\s/:]+:\d+", scheduler):
+        raise UserError(f"--scheduler {scheduler}: takes an address such as tcp://127.0.0.1:8786")
+    try:
+        return distributed.Client(scheduler, timeout=5, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--scheduler {scheduler}: no Dask scheduler answers there") from error
+
+
+@contextmanager
+def _sigint_kept_for_later() -> Iterator[None]:
+    """Deliver a Ctrl-C that comes meanwhile afterwards, and never to the processes started meanwhile."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _why(error: BaseException) -> str:
     if isinstance(error, distributed.KilledWorker):
-        return f"its worker process died {LIVES} times, for example for want of memory"
+        return f"its worker process died {error.allowed_failures + 1} times, for example for want of memory"
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:400]}"
 
 
-def count_gpus() -> int:
-    """Number of GPUs that TensorFlow sees.
+def visible_gpus() -> tuple[str, ...]:
+    """GPUs that TensorFlow sees, by the names that CUDA_VISIBLE_DEVICES takes.
 
     Asked in a process of its own, and only where there is a driver: the command itself must stay free of
     TensorFlow, which would take a share of the GPU's memory.
     """
-    drivers = [Path("/dev/nvidiactl"), Path("/dev/dxg")]
-    if not any(driver.exists() for driver in drivers):
-        return 0
+    if not any(Path(driver).exists() for driver in ("/dev/nvidiactl", "/dev/dxg")):
+        return ()
     code = "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')))"
-    answer: Any = subprocess.run(
+    answer = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         check=False,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
-    try:
-        return int(answer.stdout.strip().splitlines()[-1])
-    except (IndexError, ValueError):
-        return 0
+    lines = answer.stdout.split()
+    count = int(lines[-1]) if lines and lines[-1].isdigit() else 0
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return tuple(chosen.split(",")[:count]) if chosen else tuple(str(index) for index in range(count))

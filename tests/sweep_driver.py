@@ -50,7 +50,12 @@ def main(space: str, trials: str, name: str, mode: str = "plain") -> int:
 
     home = Home.find()
     train = partial(made_up, mode=mode, folder=str(home.folder))
-    options = SweepOptions(name=name, workers=2, patience=float(os.environ.get("PATIENCE", "60")))
+    options = SweepOptions(
+        name=name,
+        workers=2,
+        patience=float(os.environ.get("PATIENCE", "60")),
+        scheduler=os.environ.get("SCHEDULER"),
+    )
     try:
         parsed = check_trials(load(space, folders=space_folders()), int(trials))
         report = run_sweep(parsed, options, home=home, console=Console(), train=train)

@@ -70,6 +70,12 @@ def test_a_conditional_axis_exists_only_where_its_condition_holds() -> None:
     assert {config.front_end for config in draw(space, 8)} == {"none", "conv1d"}
 
 
+def test_whole_numbers_may_be_written_as_floats_and_merge_keys_are_yaml() -> None:
+    assert space_of("updates: 1e2\ntrials: 2.0").updates == 100
+    space = space_of("parameters: {units: &small {low: 1, high: 3}, layers: {<<: *small, high: 2}}\ntrials: 1")
+    assert space.parameters["layers"] == Range(low=1, high=2, whole=True)
+
+
 def test_an_override_fixes_a_parameter() -> None:
     text = "parameters: {units: {low: 2, high: 9}, layers: {low: 1, high: 3}}\ntrials: 4"
     assert {config.units for config in draw(space_of(text, units="5"), 4)} == {5}
@@ -150,6 +156,13 @@ def test_a_grid_holds_every_active_combination_once() -> None:
         ),
         ("sampler: sobol", "trials: is missing"),
         ("trials: -3", "trials: takes a whole number, at least 1, not -3"),
+        ("parameters: {input_mean: {low: -1e308, high: 1e308}}\ntrials: 1", "is too wide"),
+        ("parameters: {units: {low: 1, high: 8, step: 2}}\ntrials: 1", "of which high - low is a multiple, not 2"),
+        ("fixed: {seed: 3}\nreplicates: 2\ntrials: 2", "replicates: give each trial a seed of its own"),
+        (
+            "fixed: {activation: relu}\nparameters: {units: {low: 1, high: 2, when: {activation: elu}}}\ntrials: 1",
+            "never holds, for activation is fixed at relu",
+        ),
         ("trails: 3", "trails: is not a key of a search space"),
         ("trials: 3\ntrials: 4", "is not valid YAML: 'trials' is given twice"),
         ("parameters: {units: {low: 1", "is not valid YAML"),

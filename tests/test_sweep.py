@@ -12,8 +12,10 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import optuna
 import psutil
 import pytest
+from distributed import LocalCluster
 
 from tests.stores import assert_whole_and_equal, mlflow_runs, optuna_trials
 
@@ -89,6 +91,48 @@ def test_ctrl_c_keeps_what_is_finished_and_leaves_nothing_running(home: Path, dr
     told = optuna_trials(home, "stopped")
     assert len(runs) == sum(trial.state.is_finished() for trial in told) + 1
     assert not any(trial.state.name == "RUNNING" for trial in told)
+
+
+@pytest.mark.parametrize("seconds", [1.0, 3.0, 4.0, 5.0])
+def test_ctrl_c_at_start_up_stops_the_sweep(home: Path, drive: Drive, seconds: float) -> None:
+    finish(drive("smoke", 1, "early"))
+    process = drive("smoke", 5000, "early")
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    # Before the handler is set, Python's own answer to Ctrl-C is as good.
+    assert process.returncode in (130, 1, -signal.SIGINT)
+    assert not any(trial.state.name == "RUNNING" for trial in optuna_trials(home, "early"))
+    assert "RUNNING" not in {run.info.status for run in mlflow_runs(f"sqlite:///{home}/mlflow.db", "early")}
+
+
+def test_fewer_trials_than_before_are_a_finished_sweep_of_those(home: Path, drive: Drive) -> None:
+    process = drive("card", 60, "fewer")
+    wait_for_trials(home, "fewer", 6, process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    finish(drive("card", 3, "fewer"))
+    finish(drive("card", 20, "fewer"))
+    assert_whole_and_equal(home, "fewer", trials=20)
+
+
+def test_a_study_that_no_sweep_made_is_left_alone(home: Path, drive: Drive) -> None:
+    home.mkdir()
+    theirs = optuna.create_study(study_name="theirs", storage=f"sqlite:///{home}/optuna.db")
+    theirs.ask()
+    output = finish(drive("smoke", 2, "theirs"), status=2)
+    assert "the Optuna store has a study of this name that no sweep made" in output
+    assert [trial.state.name for trial in theirs.trials] == ["RUNNING"]
+
+
+def test_two_studies_on_one_dask_cluster_get_their_own_results(home: Path, drive: Drive) -> None:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:
+        address = cluster.scheduler_address
+        first, second = drive("card", 8, "one", SCHEDULER=address), drive("smoke", 8, "two", SCHEDULER=address)
+        finish(first)
+        finish(second)
+    assert_whole_and_equal(home, "one", trials=8)
+    assert_whole_and_equal(home, "two", trials=8)
 
 
 def test_two_sweeps_of_one_study_at_the_same_time_both_finish(home: Path, drive: Drive) -> None:
