@@ -7,7 +7,7 @@ READY := $(VENV)/ready-$(LOCK)
 SPACE ?= card
 ARGS ?=
 
-.PHONY: help setup sweep ui notebook test lint lock clean
+.PHONY: help setup sweep ui notebook test bench lint lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ notebook: $(READY)  ## open JupyterLab on notebooks/
 
 test: $(READY)  ## run all tests: ARGS="-k space"
 	$(VENV)/bin/python -m pytest $(ARGS)
+
+bench: $(READY)  ## time the engines against a user's own loop: ARGS="--trials 200"
+	$(VENV)/bin/python benchmarks/bench.py $(ARGS)
 
 lint: $(READY)  ## ruff and mypy
 	$(VENV)/bin/ruff check .

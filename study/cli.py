@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from study.engine import DEFAULT_ENGINE, ENGINES
 from study.errors import UserError
 
 if TYPE_CHECKING:
     from study.home import Home
     from study.result import TrialResult
-
-ENGINES = ("reference",)
 
 set_option = click.option(
     "--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set an axis, such as units=64; repeatable."
@@ -29,7 +28,7 @@ storage_option = click.option(
     metavar="URL",
     help="Optuna store to use instead of STUDY_HOME's (or STUDY_STORAGE): an SQLAlchemy URL.",
 )
-engine_option = click.option("--engine", type=click.Choice(ENGINES), default=ENGINES[0], show_default=True)
+engine_option = click.option("--engine", type=click.Choice(list(ENGINES)), default=DEFAULT_ENGINE, show_default=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from study.config import TrialConfig, as_text
+from study.engine import DEFAULT_ENGINE
 from study.environment import git_commit, machine, versions
 from study.home import Home
 from study.ledger import Ledger, Record, telling_of_storage_errors
@@ -44,7 +45,7 @@ class SweepOptions:
     """Name of the Optuna study and of the MLflow experiment."""
     seed: int = 0
     """Seed of the sampler, and of the trials' own seeds."""
-    engine: str = "reference"
+    engine: str = DEFAULT_ENGINE
     workers: int | None = None
     """Number of trials at a time; None takes one a GPU or one a core."""
     scheduler: str | None = None

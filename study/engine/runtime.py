@@ -15,14 +15,21 @@ Importing this module is what does it, so that no engine can get hold of TensorF
 from __future__ import annotations
 
 import os
-import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+XLA_FLAGS = (
+    "--xla_cpu_multi_thread_eigen=false",  # matrix products in the calling thread
+    "--xla_cpu_enable_fast_math=false",
+    "--xla_cpu_enable_fast_min_max=false",  # else a maximum or minimum may lose a NaN
+)
+"""Of the compiler that the compiled engine uses; the last of two that contradict each other wins."""
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # else start-up notes drown a command's own messages
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *XLA_FLAGS]).strip()
 
 
 @contextmanager
@@ -41,10 +48,9 @@ def _no_start_up_notes() -> Iterator[None]:
 
 with _no_start_up_notes():
     import keras
-    import numpy as np
     import tensorflow as tf
 
-__all__ = ["device_name", "keras", "tf", "versions"]
+__all__ = ["device_name", "keras", "tf"]
 
 
 def _set_up() -> None:
@@ -72,13 +78,3 @@ def device_name() -> str:
     if not gpus:
         return "CPU"
     return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU"))
-
-
-def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on, by the package's name."""
-    return {
-        "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "numpy": np.__version__,
-    }

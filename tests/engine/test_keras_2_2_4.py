@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from study.config import TrialConfig
-from study.engine import batches, keras_2_2_4, run
+from study.engine import batches, keras_2_2_4
+from study.engine.reference import run
 from study.engine.runtime import keras, tf
 
 tf_keras = pytest.importorskip("tf_keras")

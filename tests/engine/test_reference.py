@@ -14,7 +14,8 @@ import pytest
 from scipy.special import expit
 
 from study.config import AXES, TrialConfig, kind_of
-from study.engine import batches, reference, run
+from study.engine import batches, reference
+from study.engine.reference import run
 from study.engine.runtime import keras, tf
 from study.result import TrialResult
 
@@ -206,7 +207,7 @@ def test_structures_are_told_apart_by_every_axis_that_a_graph_depends_on():
 def test_a_trial_is_the_same_to_the_last_bit_in_a_fresh_process_and_while_another_runs_beside_it():
     config = TrialConfig(**BUSY)
     code = (
-        "from study.config import TrialConfig; from study.engine import run\n"
+        "from study.config import TrialConfig; from study.engine.reference import run\n"
         f"print(run([TrialConfig(**{BUSY!r})])[0].to_json())"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from study.config import TrialConfig
@@ -38,17 +37,3 @@ def test_tensorflow_already_running_with_other_threads_is_refused():
     done = python("import tensorflow as tf; tf.constant(1) + 1\nimport study.engine.runtime")
     assert done.returncode != 0
     assert "RuntimeError: TensorFlow was already running in this process" in done.stderr
-
-
-def test_versions_are_those_of_the_installed_packages():
-    from importlib.metadata import version
-
-    from study.engine.runtime import versions
-
-    assert versions() == {
-        "python": ".".join(map(str, sys.version_info[:3])),
-        "tensorflow": version("tensorflow"),
-        "keras": version("keras"),
-        "numpy": version("numpy"),
-    }
-    assert versions()["numpy"] == np.__version__

@@ -1,0 +1,145 @@
+"""Activations and their derivatives as pure functions, chosen by a number at run time.
+
+The compiled engine takes the activation as a run-time input: a program costs seconds of compiling, and a sweep over
+activations would otherwise pay them for each. `tf.switch_case` computes only the branch that is chosen.
+
+Derivatives are functions of the *output*, so that training keeps nothing else. Back-propagation multiplies with them,
+which is what TensorFlow's own gradients of these functions do on CPUs: an infinite gradient on the flat side of a relu
+gives 0 * inf = NaN. Formulas and their values at the kinks are those of `tf.nn` and `keras.activations`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, get_args
+
+from study.config import Activation
+from study.engine.runtime import tf
+
+Tensor: TypeAlias = Any
+
+ACTIVATIONS: tuple[str, ...] = get_args(Activation)
+"""Names of all activations; a name's place is its number."""
+
+SELU_SCALE = 1.0507009873554805
+SELU_ALPHA = 1.6732632423543772
+"""Constants of `tf.nn.selu`: G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter, "Self-normalizing neural
+networks", 2017."""
+
+HARD_SIGMOID_SLOPE = {"keras-3": 1 / 6, "keras-2.2.4": 0.2}
+
+
+def _relu(x: Tensor) -> Tensor:
+    # A comparison instead of `maximum`, so that NaN stays NaN whatever a compiler makes of the latter.
+    return tf.where(x < 0, 0.0, x)
+
+
+def _elu(x: Tensor) -> Tensor:
+    return tf.where(x < 0, tf.math.expm1(x), x)
+
+
+def _selu(x: Tensor) -> Tensor:
+    return tf.where(x < 0, SELU_SCALE * SELU_ALPHA * tf.math.expm1(x), SELU_SCALE * x)
+
+
+def _clip(x: Tensor, high: float) -> Tensor:
+    """Between 0 and `high`; NaN stays NaN."""
+    return tf.where(x < 0, 0.0, tf.where(x > high, high, x))
+
+
+def functions(semantics: str) -> dict[str, Callable[[Tensor], Tensor]]:
+    """Every activation by name, elementwise."""
+
+    def hard_sigmoid(x: Tensor) -> Tensor:
+        return _clip(x + 3, 6.0) / 6 if semantics == "keras-3" else _clip(0.2 * x + 0.5, 1.0)
+
+    return {
+        "relu": _relu,
+        "relu6": lambda x: _clip(x, 6.0),
+        "elu": _elu,
+        "selu": _selu,
+        "softplus": tf.math.softplus,
+        "softsign": lambda x: x / (1 + tf.abs(x)),
+        "tanh": tf.tanh,
+        "sigmoid": tf.sigmoid,
+        "hard_sigmoid": hard_sigmoid,
+        "linear": tf.identity,
+    }
+
+
+def derivatives(semantics: str) -> dict[str, Callable[[Tensor], Tensor]]:
+    """Derivative of every activation by name, elementwise, as a function of the activation's output."""
+
+    # Selected, not cast: XLA takes a product with a cast truth value for a selection, and 0 * inf would be 0.
+    def inside(y: Tensor, high: float) -> Tensor:
+        return tf.where((y > 0) & (y < high), 1.0, 0.0)
+
+    return {
+        "relu": lambda y: tf.where(y > 0, 1.0, 0.0),
+        "relu6": lambda y: inside(y, 6.0),
+        "elu": lambda y: tf.where(y < 0, y + 1, 1.0),
+        "selu": lambda y: tf.where(y < 0, y + SELU_SCALE * SELU_ALPHA, SELU_SCALE),
+        "softplus": lambda y: -tf.math.expm1(-y),
+        "softsign": lambda y: tf.square(1 - tf.abs(y)),
+        "tanh": lambda y: 1 - tf.square(y),
+        "sigmoid": lambda y: y * (1 - y),
+        "hard_sigmoid": lambda y: HARD_SIGMOID_SLOPE[semantics] * inside(y, 1.0),
+        "linear": tf.ones_like,
+    }
+
+
+def number_of(name: str) -> int:
+    """The number of an activation, the run-time input that chooses it."""
+    return ACTIVATIONS.index(name)
+
+
+def activation(number: Tensor, x: Tensor, *, semantics: str) -> Tensor:
+    """The activation of that number, elementwise."""
+    table = functions(semantics)
+    return tf.switch_case(number, [_branch(table[name], x) for name in ACTIVATIONS])
+
+
+def derivative(number: Tensor, *outputs: Tensor, semantics: str) -> tuple[Tensor, ...]:
+    """Derivatives of the activation of that number where it has put out `outputs`."""
+    table = derivatives(semantics)
+    return tuple(tf.switch_case(number, [_branches(table[name], outputs) for name in ACTIVATIONS]))
+
+
+def _branch(function: Callable[[Tensor], Tensor], x: Tensor) -> Callable[[], Tensor]:
+    return lambda: function(x)
+
+
+def _branches(function: Callable[[Tensor], Tensor], values: tuple[Tensor, ...]) -> Callable[[], list[Tensor]]:
+    return lambda: [function(value) for value in values]
+
+
+def gate_activation(name: str, x: Tensor, *, semantics: str) -> Tensor:
+    """The activation of a gate, elementwise; its name is part of a program's structure."""
+    return functions(semantics)[name](x)
+
+
+def gate_gradient(name: str, upstream: Tensor, y: Tensor, *, semantics: str) -> Tensor:
+    """Gradient before a gate's activation, from the gradient after it and the gate's value `y`."""
+    slope = derivatives(semantics)[name](y)
+    if name == "hard_sigmoid" and semantics == "keras-2.2.4":
+        # The gradient of clipping selects, where all others multiply: where it clips, NaN does not pass.
+        return tf.where(slope > 0, upstream * slope, 0.0)
+    return upstream * slope
+
+
+def selected(number: Tensor, x: Tensor, names: Sequence[str], *, semantics: str) -> Tensor:
+    """The activation of that number, one of `names`, for use under a `tf.GradientTape`; all of them are computed."""
+
+    def select(values: Mapping[str, Tensor]) -> Tensor:
+        first, *others = names
+        chosen = values[first]
+        for name in others:
+            chosen = tf.where(number == number_of(name), values[name], chosen)
+        return chosen
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def apply(x: Tensor) -> Any:
+        y = select({name: functions(semantics)[name](x) for name in names})
+        return y, lambda upstream: upstream * select({name: derivatives(semantics)[name](y) for name in names})
+
+    return apply(x)
