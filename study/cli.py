@@ -99,36 +99,39 @@ def sweep(
     SPACE is a file, or the name of one in search_spaces/. A sweep that was interrupted goes on where it was
     when the same command is given again; nothing that was finished is lost or run twice.
     """
-    from study.config import parse_assignments
-    from study.home import Home, space_folders
-    from study.space import check_trials
-    from study.space_file import load
+    from study.interrupt import stop_on_signals
 
-    parsed = load(space, folders=space_folders(), overrides=parse_assignments(assignments))
-    if trials is not None:
-        parsed = check_trials(parsed, trials)
-    from rich.console import Console
+    with stop_on_signals() as stop:
+        from study.config import parse_assignments
+        from study.home import Home, space_folders
+        from study.space import check_trials
+        from study.space_file import load
 
-    from study.sweep import SweepOptions, run_sweep
+        parsed = load(space, folders=space_folders(), overrides=parse_assignments(assignments))
+        if trials is not None:
+            parsed = check_trials(parsed, trials)
+        from rich.console import Console
 
-    name = _study_name(name or Path(space).stem)
-    home = Home.find(storage=storage)
-    options = SweepOptions(
-        name=name,
-        seed=seed,
-        engine=engine,
-        workers=workers,
-        scheduler=scheduler,
-        patience=patience,
-        command=shlex.join(["study", *sys.argv[1:]]),
-    )
-    console = Console(stderr=False)
-    report = run_sweep(parsed, options, home=home, console=console)
-    from study.summary import summarise
+        from study.sweep import SweepOptions, run_sweep
 
-    summarise(report, name=name, space=parsed, home=home, console=console)
-    if report.interrupted:
-        raise KeyboardInterrupt
+        name = _study_name(name or Path(space).stem)
+        home = Home.find(storage=storage)
+        options = SweepOptions(
+            name=name,
+            seed=seed,
+            engine=engine,
+            workers=workers,
+            scheduler=scheduler,
+            patience=patience,
+            command=shlex.join(["study", *sys.argv[1:]]),
+        )
+        console = Console(stderr=False)
+        report = run_sweep(parsed, options, home=home, console=console, stop=stop)
+        from study.summary import summarise
+
+        summarise(report, name=name, space=parsed, home=home, console=console)
+        if report.interrupted:
+            raise KeyboardInterrupt
 
 
 @study.command()

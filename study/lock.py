@@ -12,15 +12,21 @@ from time import sleep
 from study.errors import UserError
 
 POLL_SECONDS = 0.5
+Wait = Callable[[], None]
+
+
+def _nothing() -> None:
+    pass
 
 
 @contextmanager
-def exclusive_file(path: Path, *, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+def exclusive_file(path: Path, *, on_wait: Wait = _nothing, meanwhile: Wait = _nothing) -> Iterator[None]:
     """Hold a lock on a file; the kernel lets go of it when the process ends, however it ends.
 
     Args:
         path: The file; it is created with its folders, and stays.
         on_wait: Called once if another process holds the lock.
+        meanwhile: Called again and again while waiting; what it raises ends the waiting.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
@@ -30,6 +36,7 @@ def exclusive_file(path: Path, *, on_wait: Callable[[], None] = lambda: None) ->
             on_wait()
             # Polled, for a blocking flock would keep Ctrl-C waiting where a signal handler only sets a flag.
             while not _try_lock(file.fileno()):
+                meanwhile()
                 sleep(POLL_SECONDS)
         yield
 
@@ -43,7 +50,9 @@ def _try_lock(descriptor: int) -> bool:
 
 
 @contextmanager
-def exclusive_study(storage_url: str, name: str, *, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+def exclusive_study(
+    storage_url: str, name: str, *, on_wait: Wait = _nothing, meanwhile: Wait = _nothing
+) -> Iterator[None]:
     """Be the only sweep of a study, wherever on its Optuna store the others run; wait until that is so.
 
     A SQLite store is guarded by a file lock beside it, a PostgreSQL or MySQL store by the database's own
@@ -56,15 +65,15 @@ def exclusive_study(storage_url: str, name: str, *, on_wait: Callable[[], None] 
     if storage_url.startswith("sqlite:///"):
         # However the URL spells it, one database has one folder of locks.
         database = Path(storage_url.removeprefix("sqlite:///").partition("?")[0]).resolve()
-        with exclusive_file(database.with_name(f"{database.name}.locks") / key, on_wait=on_wait):
+        with exclusive_file(database.with_name(f"{database.name}.locks") / key, on_wait=on_wait, meanwhile=meanwhile):
             yield
         return
-    with _advisory_lock(storage_url, key, on_wait=on_wait):
+    with _advisory_lock(storage_url, key, on_wait=on_wait, meanwhile=meanwhile):
         yield
 
 
 @contextmanager
-def _advisory_lock(storage_url: str, key: str, *, on_wait: Callable[[], None]) -> Iterator[None]:
+def _advisory_lock(storage_url: str, key: str, *, on_wait: Wait, meanwhile: Wait) -> Iterator[None]:
     from sqlalchemy import create_engine, text
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -84,6 +93,7 @@ def _advisory_lock(storage_url: str, key: str, *, on_wait: Callable[[], None]) -
             if not waited:
                 on_wait()
             waited = True
+            meanwhile()
             sleep(POLL_SECONDS)
     except (SQLAlchemyError, ImportError) as error:
         raise UserError(f"--storage {hide_password(storage_url)}: {_first_line(error)}") from error

@@ -7,14 +7,11 @@ finished), written to MLflow as a run (found again by its trial number), and tol
 
 from __future__ import annotations
 
-import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -23,6 +20,7 @@ from study.config import TrialConfig, as_text
 from study.engine import DEFAULT_ENGINE
 from study.environment import git_commit, machine, versions
 from study.home import Home
+from study.interrupt import raise_if_stopped
 from study.ledger import Ledger, Record, telling_of_storage_errors
 from study.lock import exclusive_study
 from study.progress import Progress
@@ -69,7 +67,13 @@ class SweepReport:
 
 
 def run_sweep(
-    space: SearchSpace, options: SweepOptions, *, home: Home, console: Console, train: Train = train
+    space: SearchSpace,
+    options: SweepOptions,
+    *,
+    home: Home,
+    console: Console,
+    stop: Event | None = None,
+    train: Train = train,
 ) -> SweepReport:
     """Run the trials of a study that are not finished yet, all that `space.trials` asks for.
 
@@ -78,11 +82,14 @@ def run_sweep(
         options: How to run it.
         home: Where to keep it.
         console: Where to show progress.
+        stop: Set to end the sweep early, keeping what is finished; see `study.interrupt`.
         train: What a worker does with a trial.
 
     Raises:
         UserError: A store that cannot be used, or a study of this name that is another.
+        KeyboardInterrupt: `stop` was set while nothing of the sweep's own was under way.
     """
+    stop = stop or Event()
     home.create()
 
     def say(sentence: str) -> None:
@@ -94,9 +101,10 @@ def run_sweep(
             home.storage_url,
             options.name,
             on_wait=lambda: say(f"another sweep is working on {options.name}; waiting for it to end"),
+            meanwhile=lambda: raise_if_stopped(stop),
         ),
-        _stop_on_signals() as stop,
     ):
+        raise_if_stopped(stop)
         ledger = Ledger.open(storage_url=home.storage_url, name=options.name, space=space, seed=options.seed)
         try:
             return _Sweep(space, options, home, ledger, stop, say, console, train).run()
@@ -237,26 +245,7 @@ class _Sweep:
         if self._workers is not None:
             while self._collect(self._workers, timeout=0):
                 pass
-        if self._stop.is_set():
-            raise KeyboardInterrupt
-
-
-@contextmanager
-def _stop_on_signals() -> Iterator[Event]:
-    """Turn the first Ctrl-C or SIGTERM into an event, so that no write is cut in two; the second one ends all."""
-    stop = Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    handlers = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        raise_if_stopped(self._stop)
 
 
 def _sweep_tags(space: SearchSpace, options: SweepOptions) -> dict[str, str]:

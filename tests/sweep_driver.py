@@ -40,29 +40,34 @@ def made_up(config_json: str, engine: str, *, mode: str, folder: str) -> str:
 
 
 def main(space: str, trials: str, name: str, mode: str = "plain") -> int:
-    from rich.console import Console
+    from study.interrupt import stop_on_signals
 
-    from study.errors import UserError
-    from study.home import Home, space_folders
-    from study.space import check_trials
-    from study.space_file import load
-    from study.sweep import SweepOptions, run_sweep
+    with stop_on_signals() as stop:
+        from rich.console import Console
 
-    home = Home.find()
-    train = partial(made_up, mode=mode, folder=str(home.folder))
-    options = SweepOptions(
-        name=name,
-        workers=2,
-        patience=float(os.environ.get("PATIENCE", "60")),
-        scheduler=os.environ.get("SCHEDULER"),
-    )
-    try:
-        parsed = check_trials(load(space, folders=space_folders()), int(trials))
-        report = run_sweep(parsed, options, home=home, console=Console(), train=train)
-    except UserError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2
-    return 130 if report.interrupted else 0
+        from study.errors import UserError
+        from study.home import Home, space_folders
+        from study.space import check_trials
+        from study.space_file import load
+        from study.sweep import SweepOptions, run_sweep
+
+        home = Home.find()
+        train = partial(made_up, mode=mode, folder=str(home.folder))
+        options = SweepOptions(
+            name=name,
+            workers=2,
+            patience=float(os.environ.get("PATIENCE", "60")),
+            scheduler=os.environ.get("SCHEDULER"),
+        )
+        try:
+            parsed = check_trials(load(space, folders=space_folders()), int(trials))
+            report = run_sweep(parsed, options, home=home, console=Console(), stop=stop, train=train)
+        except KeyboardInterrupt:
+            return 130
+        except UserError as error:
+            print(f"Error: {error}", file=sys.stderr)
+            return 2
+        return 130 if report.interrupted else 0
 
 
 if __name__ == "__main__":

@@ -93,15 +93,14 @@ def test_ctrl_c_keeps_what_is_finished_and_leaves_nothing_running(home: Path, dr
     assert not any(trial.state.name == "RUNNING" for trial in told)
 
 
-@pytest.mark.parametrize("seconds", [1.0, 3.0, 4.0, 5.0])
+@pytest.mark.parametrize("seconds", [0.5, 2.0, 4.0])
 def test_ctrl_c_at_start_up_stops_the_sweep(home: Path, drive: Drive, seconds: float) -> None:
     finish(drive("smoke", 1, "early"))
     process = drive("smoke", 5000, "early")
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
-    # Before the handler is set, Python's own answer to Ctrl-C is as good.
-    assert process.returncode in (130, 1, -signal.SIGINT)
+    assert process.returncode == 130
     assert not any(trial.state.name == "RUNNING" for trial in optuna_trials(home, "early"))
     assert "RUNNING" not in {run.info.status for run in mlflow_runs(f"sqlite:///{home}/mlflow.db", "early")}
 
