@@ -23,7 +23,7 @@ def test_every_shipped_space_is_in_the_table_with_its_number_of_trials(path: Pat
     assert re.search(rf"^\| `{path.stem}` \| .+ \| {space.trials} \| .+ \|$", README, re.MULTILINE)
 
 
-def test_the_example_space_parses_but_for_its_ellipses() -> None:
+def test_the_example_space_parses() -> None:
     from study.space_file import parse
 
     example = re.search(r"```yaml\n(.*?)```", README, re.DOTALL)
