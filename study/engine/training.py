@@ -1,4 +1,4 @@
-"""The compiled engine: the whole training loop of a trial as one XLA program.
+"""The whole training loop of a trial as one XLA program.
 
 Batches, labels and masks are drawn inside; the loop stops at the first loss that is not finite or at the budget. A
 program is compiled once for each `Structure` in a process; all else is a run-time input of it.
@@ -7,23 +7,21 @@ program is compiled once for each `Structure` in a process; all else is a run-ti
 from __future__ import annotations
 
 import math
-import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from study.config import TrialConfig
-from study.engine import batches, model, optimizer
+from study.engine import batches, growth, model, optimizer
+from study.engine.instruments import BARE, Instruments
 from study.engine.model import Structure, Wiring
-from study.engine.runtime import device_name, tf
-from study.result import TrialResult
+from study.engine.runtime import tf
+from study.growth import FIGURES
+from study.onset import EVENTS
 
 Tensor: TypeAlias = Any
-
-NAME = "compiled"
 
 UPDATES_PER_CALL = 16
 """Updates that a program does before it returns for more: an interrupt waits for no more than these."""
@@ -41,11 +39,12 @@ class Settings(NamedTuple):
     label_balance: Tensor
     labels_shuffled: Tensor
     input_mean: Tensor
+    initial_weights: Tensor
     wiring: Wiring
 
     @classmethod
     def of(cls, config: TrialConfig) -> Settings:
-        return cls(
+        values = cls(
             seed=np.int64(config.seed),
             learning_rate=np.float32(config.learning_rate),
             recurrent_dropout=np.float32(config.recurrent_dropout),
@@ -55,8 +54,27 @@ class Settings(NamedTuple):
             label_balance=np.float64(config.label_balance),
             labels_shuffled=np.bool_(config.label_sampling == "shuffled"),
             input_mean=np.float32(config.input_mean),
+            initial_weights=initial_weights(config),
             wiring=Wiring.of(config),
         )
+        constants: Settings = tf.nest.map_structure(tf.constant, values)
+        return constants
+
+
+class Training(NamedTuple):
+    """All that an update changes and the next one starts from.
+
+    Attributes:
+        weights: All weights in one vector, in the order of `Structure.weights`.
+        slots: The optimizer's, each as long as the weights.
+        momentum_product: u_1 u_2 ... of Nadam.
+        state: Hidden and cell state of every cell, in the order of `Structure.cells`.
+    """
+
+    weights: Tensor
+    slots: tuple[Tensor, ...]
+    momentum_product: Tensor
+    state: tuple[tuple[Tensor, Tensor], ...]
 
 
 class Progress(NamedTuple):
@@ -64,43 +82,68 @@ class Progress(NamedTuple):
 
     Attributes:
         update: Number of updates done, int64.
-        loss: Of the last one, or 0.
-        losses: Of those done by this call of the program, (UPDATES_PER_CALL,), zeros behind them.
-        weights: All weights in one vector, in the order of `Structure.weights`.
-        slots: The optimizer's, each as long as the weights.
-        momentum_product: u_1 u_2 ... of Nadam.
-        state: Hidden and cell state of every cell, in the order of `Structure.cells`.
+        figures: Of the updates that this call of the program has done: (UPDATES_PER_CALL, figures), a row an update
+            with its loss and `study.growth.FIGURES`, zeros behind them.
+        first: The first update that brought each of `EVENTS`, int64; 0 where none has.
+        now: What the next update starts from.
+        before: What the last update started from.
     """
 
     update: Tensor
-    loss: Tensor
-    losses: Tensor
-    weights: Tensor
-    slots: tuple[Tensor, ...]
-    momentum_product: Tensor
-    state: tuple[tuple[Tensor, Tensor], ...]
+    figures: Tensor
+    first: Tensor
+    now: Training
+    before: Training
+
+
+def initial_weights(config: TrialConfig) -> np.ndarray:
+    """All weights of a trial in one vector, in the order of `Structure.weights`."""
+    return np.concatenate([value.ravel() for value in model.initial_weights(config).values()])
 
 
 def start(config: TrialConfig) -> Progress:
     """A trial before its first update."""
     structure = Structure.of(config)
-    weights = np.concatenate([value.ravel() for value in model.initial_weights(config).values()])
+    weights = initial_weights(config)
     slots = optimizer.RULES[structure.semantics][structure.optimizer][1]
     nothing = tf.zeros((structure.batch_size, structure.units))
-    return Progress(
-        update=tf.constant(0, tf.int64),
-        loss=tf.constant(0.0),
-        losses=tf.zeros(UPDATES_PER_CALL),
+    now = Training(
         weights=tf.constant(weights),
         slots=(tf.zeros(weights.shape),) * slots,
         momentum_product=tf.constant(1.0),
         state=((nothing, nothing),) * len(structure.cells()),
     )
+    return Progress(
+        update=tf.constant(0, tf.int64),
+        figures=tf.zeros((UPDATES_PER_CALL, 1 + len(FIGURES))),
+        first=tf.zeros(len(EVENTS), tf.int64),
+        now=now,
+        before=now,
+    )
 
 
-def update(progress: Progress, settings: Settings, *, structure: Structure) -> Progress:
-    """One update, on a batch drawn for it."""
-    number = progress.update + 1
+def update(
+    number: Tensor,
+    now: Training,
+    settings: Settings,
+    *,
+    structure: Structure,
+    instruments: Instruments = BARE,
+) -> tuple[Training, Tensor, Tensor]:
+    """One update, on a batch drawn for it.
+
+    Args:
+        number: Of the update, from 1, int64.
+        now: What it starts from.
+        settings: See there.
+        structure: See there.
+        instruments: See there.
+
+    Returns:
+        What the next update starts from; the loss and the figures of `growth`, in one vector; and, for each of
+        `EVENTS`, whether it happened.
+    """
+    observe = instruments.observe
     wiring = settings.wiring
     inputs, labels = _batch(number, settings, structure=structure)
     masks = model.masks(
@@ -110,48 +153,74 @@ def update(progress: Progress, settings: Settings, *, structure: Structure) -> P
         dropout=settings.dropout,
         structure=structure,
     )
-    weights = _by_name(progress.weights, structure)
-    state = dict(zip(structure.cells(), progress.state, strict=True))
+    weights = _by_name(now.weights, structure)
+    state = dict(zip(structure.cells(), now.state, strict=True))
+    inputs, labels = observe("inputs", inputs), observe("labels", labels)
     with tf.GradientTape() as tape:
         tape.watch(weights)
-        logits, new_state = model.logits(weights, inputs, masks, state, wiring=wiring, structure=structure)
-        loss = model.loss_of(labels, logits, semantics=structure.semantics)
+        logits, new_state, probes = model.logits(
+            weights, inputs, masks, state, wiring=wiring, structure=structure, instruments=instruments
+        )
+        loss = observe("loss", model.loss_of(labels, logits, semantics=structure.semantics))
     gradients = tape.gradient(loss, weights)
-    gradients = optimizer.clip(gradients, settings.clipnorm, semantics=structure.semantics)
+    gradients = {name: observe(f"gradient of {name}", gradient) for name, gradient in gradients.items()}
+    clipped = optimizer.clip(gradients, settings.clipnorm, semantics=structure.semantics)
 
     step = tf.cast(number, tf.float32)
-    momentum_product = progress.momentum_product * optimizer.NADAM_MOMENTUM[structure.semantics](step)
+    momentum_product = now.momentum_product * optimizer.NADAM_MOMENTUM[structure.semantics](step)
     rule, _ = optimizer.RULES[structure.semantics][structure.optimizer]
-    new_weights, slots = rule(
-        progress.weights,
-        _in_a_row(gradients.values()),
-        progress.slots,
+    stepped, slots = rule(
+        now.weights,
+        _in_a_row(clipped.values()),
+        now.slots,
         step=step,
         learning_rate=settings.learning_rate,
         momentum_product=momentum_product,
     )
-    constrained = {
-        name: optimizer.constrain(weight, settings.max_norm)
+    slots = tuple(observe(f"slot {index}", slot) for index, slot in enumerate(slots, start=1))
+    new_weights = _in_a_row(
+        optimizer.constrain(weight, settings.max_norm)
         if name.startswith("lstm") and name.endswith("kernel")
         else weight
-        for name, weight in _by_name(new_weights, structure).items()
-    }
-    place = tf.cast(progress.update % UPDATES_PER_CALL, tf.int32)
-    return Progress(
-        update=number,
+        for name, weight in _by_name(observe("weights after the step", stepped), structure).items()
+    )
+    new_weights = observe("weights", new_weights)
+    carried = [new_state[cell] for cell in structure.cells()]
+    figures = growth.figures(
         loss=loss,
-        losses=tf.where(tf.range(UPDATES_PER_CALL) == place, loss, progress.losses),
-        weights=_in_a_row(constrained.values()),
-        slots=tuple(slots),
+        probes=list(probes.values()),
+        timesteps=structure.timesteps,
+        gradients=list(gradients.values()),
+        weights=new_weights,
+        initial=settings.initial_weights,
+    )
+    events = [
+        _all_zero([probe.gate for probe in probes.values()]),
+        _all_finite(cell for _, cell in carried),
+        _all_zero([probe.hidden for probe in probes.values()]),
+        tf.reduce_all(tf.math.is_finite(logits)),
+        tf.math.is_finite(loss),
+        _all_finite(gradients.values()),
+        _all_finite(slots),
+        tf.reduce_all(tf.math.is_finite(new_weights)),
+    ]
+    after = Training(
+        weights=new_weights,
+        slots=slots,
         momentum_product=momentum_product,
         state=tuple(
-            (
-                tf.where(wiring.stateful, new_state[cell][0], 0.0),
-                tf.where(wiring.stateful, new_state[cell][1], 0.0),
-            )
-            for cell in structure.cells()
+            (tf.where(wiring.stateful, hidden, 0.0), tf.where(wiring.stateful, cell, 0.0)) for hidden, cell in carried
         ),
     )
+    return after, figures, ~tf.stack(events)
+
+
+def _all_finite(tensors: Iterable[Tensor]) -> Tensor:
+    return tf.reduce_all([True, *(tf.reduce_all(tf.math.is_finite(tensor)) for tensor in tensors)])
+
+
+def _all_zero(traces: list[Tensor]) -> Tensor:
+    return tf.reduce_all(tf.stack(traces) == 0)
 
 
 def _batch(number: Tensor, settings: Settings, *, structure: Structure) -> tuple[Tensor, Tensor]:
@@ -201,7 +270,8 @@ class Program:
         self._compiled: Any = None
 
     def __call__(self, progress: Progress, settings: Settings, last: int) -> Progress:
-        """Train up to UPDATES_PER_CALL updates on, to update number `last` or the first loss that is not finite."""
+        """Train up to UPDATES_PER_CALL updates on: to update number `last`, the first loss that is not finite, or the
+        first update that brings one of `EVENTS`, so that it is known what that update started from."""
         arguments = progress, settings, tf.constant(last, tf.int64)
         if self._compiled is None:
             self._compiled = self._function.get_concrete_function(*arguments)
@@ -210,14 +280,25 @@ class Program:
 
     def _loop(self, progress: Progress, settings: Settings, last: Tensor) -> Progress:
         self.traces += 1
-        end = tf.minimum(last, progress.update + UPDATES_PER_CALL)
+        begin = progress.update
+        end = tf.minimum(last, begin + UPDATES_PER_CALL)
 
         def goes_on(*progress: Any) -> Tensor:
-            now = Progress(*progress)
-            return (now.update < end) & tf.math.is_finite(now.loss)
+            at = Progress(*progress)
+            return (at.update < end) & ((at.update == begin) | ~tf.reduce_any(at.first == at.update))
 
         def body(*progress: Any) -> Progress:
-            return update(Progress(*progress), settings, structure=self.structure)
+            at = Progress(*progress)
+            number = at.update + 1
+            after, figures, happened = update(number, at.now, settings, structure=self.structure)
+            row = tf.cast(at.update - begin, tf.int32)
+            return Progress(
+                update=number,
+                figures=tf.where(tf.range(UPDATES_PER_CALL)[:, tf.newaxis] == row, figures, at.figures),
+                first=tf.where(happened & (at.first == 0), number, at.first),
+                now=after,
+                before=at.now,
+            )
 
         return Progress(*tf.while_loop(goes_on, body, list(progress)))
 
@@ -228,35 +309,14 @@ def program_of(structure: Structure) -> Program:
     return Program(structure)
 
 
-def run(configs: Sequence[TrialConfig]) -> list[TrialResult]:
-    """Train every configuration, one after another; see `run_trial`."""
-    return [run_trial(config) for config in configs]
-
-
-def run_trial(config: TrialConfig) -> TrialResult:
-    """Train until the first loss that is not finite, or to the budget. Trials of several threads take turns."""
-    with _one_at_a_time:
-        begin = time.perf_counter()
-        program = program_of(Structure.of(config))
-        settings = Settings(*(_tensors(value) for value in Settings.of(config)))
-        progress = start(config)
-        losses: list[float] = []
-        while len(losses) < config.updates and (not losses or math.isfinite(losses[-1])):
-            progress = program(progress, settings, config.updates)
-            losses += progress.losses.numpy()[: int(progress.update) - len(losses)].tolist()
-        return TrialResult(
-            config=config,
-            loss=tuple(losses),
-            engine=NAME,
-            device=device_name(),
-            seconds=time.perf_counter() - begin,
-        )
-
-
-_one_at_a_time = threading.Lock()
-
-
-def _tensors(value: Any) -> Any:
-    if isinstance(value, Wiring):
-        return Wiring(*(tf.constant(scalar) for scalar in value))
-    return tf.constant(value)
+def calls(config: TrialConfig) -> Iterator[Progress]:
+    """Train a trial; yields where it stands after every call of its program."""
+    program = program_of(Structure.of(config))
+    settings = Settings.of(config)
+    progress = start(config)
+    loss = 0.0
+    while int(progress.update) < config.updates and math.isfinite(loss):
+        done = int(progress.update)
+        progress = program(progress, settings, config.updates)
+        loss = float(progress.figures[int(progress.update) - done - 1, 0])
+        yield progress
