@@ -25,6 +25,7 @@ from study.ledger import Ledger, Record, telling_of_storage_errors
 from study.lock import exclusive_study
 from study.progress import Progress
 from study.result import OUTCOMES
+from study.schedule import Schedule
 from study.space import SearchSpace
 from study.tracking import Tracker
 from study.workers import Train, TrialFailed, Workers, train
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 POLL_SECONDS = 0.25
+
+TRIALS_AHEAD = 16
+"""Trials for each worker that are asked for before it is free, so that there is a choice to hand out by structure.
+A sampler that learns from results is asked for one trial at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,14 +199,21 @@ class _Sweep:
                     self._ledger.requeue()
 
     def _loop(self, workers: Workers, left: int) -> None:
+        waiting = Schedule()
+        ahead = 0 if self._space.hunt else TRIALS_AHEAD * workers.count
         asked = 0
         try:
-            while not self._stop.is_set() and (asked < left or workers.busy or self._journalled):
-                while asked < left and workers.busy < workers.count and not self._stop.is_set():
-                    asked += 1
-                    number, config = self._ledger.ask()
+            while not self._stop.is_set() and (asked < left or len(waiting) or workers.busy or self._journalled):
+                while not self._stop.is_set() and (len(waiting) or asked < left) and workers.free is not None:
+                    if not len(waiting):
+                        waiting.add(*self._ledger.ask())
+                        asked += 1
+                    number, config = waiting.take(workers.free)
                     self._configs[number] = config
                     workers.submit(number, config, engine=self._options.engine)
+                for _ in range(min(TRIALS_AHEAD, ahead - len(waiting), left - asked)):
+                    waiting.add(*self._ledger.ask())
+                    asked += 1
                 self._collect(workers, timeout=POLL_SECONDS)
                 while self._journalled:
                     self._settle(self._journalled.popleft())

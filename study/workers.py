@@ -68,6 +68,7 @@ class _Task:
     """A trial that was handed in."""
 
     number: int
+    worker: int
     config: TrialConfig
     engine: str
     attempt: int
@@ -88,10 +89,11 @@ class Workers:
     def __init__(self, *, count: int | None = None, scheduler: str | None = None, train: Train = train) -> None:
         self._train = train
         self._done: SimpleQueue[distributed.Future] = SimpleQueue()
+        self._free: list[int] = []
         self._tasks: dict[str, _Task] = {}
         # Keys are the scheduler's, and other sweeps may use it: a trial's number alone would fetch their results.
         self._name = uuid.uuid4().hex
-        self._cluster: distributed.LocalCluster | None = None
+        self._cluster: distributed.SpecCluster | None = None
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         dask.config.set(
             {
@@ -110,20 +112,28 @@ class Workers:
             self._client = _connect(scheduler)
             self.device = f"the cluster at {scheduler}"
             self.count = len(self._client.nthreads()) or 1
+            self._free = list(range(self.count))
             return
         gpus = visible_gpus()
         self.count = count or len(gpus) or available_cores()
         self.device = f"{len(gpus)} GPU{'s' * (len(gpus) > 1)}" if gpus else "CPU"
         with _sigint_kept_for_later():
-            self._cluster = distributed.LocalCluster(
-                n_workers=self.count,
-                threads_per_worker=1,
-                memory_limit=None,
-                dashboard_address="127.0.0.1:0",
-                protocol="tcp",
+            self._cluster = distributed.SpecCluster(
+                scheduler={
+                    "cls": distributed.Scheduler,
+                    "options": {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"},
+                },
+                workers={
+                    number: {
+                        "cls": distributed.Nanny,
+                        "options": {"nthreads": 1, "memory_limit": None, "resources": {_resource(number): 1}},
+                    }
+                    for number in range(self.count)
+                },
             )
         self._client = distributed.Client(self._cluster, set_as_default=False)
         self._client.register_plugin(_Worker(gpus=gpus))
+        self._free = list(range(self.count))
 
     def __enter__(self) -> Workers:
         return self
@@ -140,14 +150,28 @@ class Workers:
         """Number of trials submitted and not collected."""
         return len(self._tasks)
 
+    @property
+    def free(self) -> int | None:
+        """Number of a worker without a trial."""
+        return self._free[0] if self._free else None
+
     def submit(self, number: int, config: TrialConfig, *, engine: str) -> None:
-        """Hand in a trial."""
-        self._submit(_Task(number=number, config=config, engine=engine, attempt=1))
+        """Hand in a trial, for the worker that is `free`."""
+        self._submit(_Task(number=number, worker=self._free.pop(0), config=config, engine=engine, attempt=1))
 
     def _submit(self, task: _Task) -> None:
         key = f"trial-{self._name}-{task.number}-{task.attempt}"
         self._tasks[key] = task
-        future = self._client.submit(self._train, task.config.model_dump_json(), task.engine, key=key, pure=False)
+        future = self._client.submit(
+            self._train,
+            task.config.model_dump_json(),
+            task.engine,
+            key=key,
+            pure=False,
+            # Of all ways to ask for a worker, a resource is the one that a restarted worker answers to. Workers
+            # started elsewhere have none.
+            resources={_resource(task.worker): 1} if self._cluster else None,
+        )
         future.add_done_callback(self._done.put)
 
     def collect(self, *, timeout: float) -> tuple[int, TrialResult | TrialFailed] | None:
@@ -161,6 +185,7 @@ class Workers:
         except Empty:
             return None
         task = self._tasks.pop(future.key)
+        self._free.append(task.worker)
         if future.status == "error":
             return task.number, TrialFailed(_why(future.exception()))
         text = self._fetch(future)
@@ -173,6 +198,7 @@ class Workers:
         # The worker died between finishing the trial and handing the result over.
         if task.attempt == LIVES:
             return task.number, TrialFailed(f"its result was lost with its worker process {LIVES} times")
+        self._free.remove(task.worker)
         self._submit(replace(task, attempt=task.attempt + 1))
         return None
 
@@ -186,6 +212,11 @@ class Workers:
         except (distributed.TimeoutError, distributed.CancelledError, distributed.KilledWorker, OSError):
             return None
         return text
+
+
+def _resource(number: int) -> str:
+    """What only worker `number` of the embedded cluster has."""
+    return f"worker {number}"
 
 
 def _connect(scheduler: str) -> distributed.Client:

@@ -16,8 +16,9 @@ import numpy as np
 from study.config import TrialConfig
 from study.engine import batches, growth, model, optimizer
 from study.engine.instruments import BARE, Instruments
-from study.engine.model import Structure, Wiring
+from study.engine.model import Wiring
 from study.engine.runtime import tf
+from study.engine.structure import Structure
 from study.growth import FIGURES
 from study.onset import EVENTS
 
