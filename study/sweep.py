@@ -204,19 +204,24 @@ class _Sweep:
         asked = 0
         try:
             while not self._stop.is_set() and (asked < left or len(waiting) or workers.busy or self._journalled):
-                while not self._stop.is_set() and (len(waiting) or asked < left) and workers.free is not None:
+                # A free worker comes first: writing takes a tenth of a second.
+                if workers.free is not None and (len(waiting) or asked < left):
                     if not len(waiting):
                         waiting.add(*self._ledger.ask())
                         asked += 1
                     number, config = waiting.take(workers.free)
                     self._configs[number] = config
                     workers.submit(number, config, engine=self._options.engine)
-                for _ in range(min(TRIALS_AHEAD, ahead - len(waiting), left - asked)):
+                    continue
+                idle = False
+                if self._journalled:
+                    self._settle(self._journalled.popleft())
+                elif len(waiting) < ahead and asked < left:
                     waiting.add(*self._ledger.ask())
                     asked += 1
-                self._collect(workers, timeout=POLL_SECONDS)
-                while self._journalled:
-                    self._settle(self._journalled.popleft())
+                else:
+                    idle = True
+                self._collect(workers, timeout=POLL_SECONDS if idle else 0)
         finally:
             # However the loop ends, what the workers have finished by now is finished.
             while self._collect(workers, timeout=0):
