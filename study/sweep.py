@@ -248,8 +248,7 @@ class _Sweep:
         self._count(record)
 
     def _count(self, record: Record, *, now: bool = True) -> None:
-        # A study that was asked for more trials before may hold some that this sweep is not about.
-        if record.number < self._space.trials:
+        if self._ledger.is_asked_for(record):
             self._progress.count(record.result, now=now)
 
     def _while_the_tracking_server_is_away(self) -> None:
@@ -269,7 +268,8 @@ def _sweep_tags(space: SearchSpace, options: SweepOptions) -> dict[str, str]:
 
 def _sweep_params(space: SearchSpace, options: SweepOptions) -> dict[str, str]:
     values = space.as_dict()
-    params = {key: str(values[key]) for key in ("sampler", "updates", "replicates")} | {"sweep_seed": str(options.seed)}
+    params: dict[str, str] = {key: str(values[key]) for key in ("sampler", "updates", "replicates") if key in values}
+    params |= {"sweep_seed": str(options.seed)}
     return params | {f"fixed.{axis}": as_text(value) for axis, value in space.fixed.items()}
 
 
