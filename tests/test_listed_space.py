@@ -49,7 +49,10 @@ def test_entries_of_a_list_add_to_what_is_fixed() -> None:
     [
         ("configurations: []", "list: configurations: takes a list of 1 to 100000 mappings, not []"),
         ("configurations: [7]", "list: configurations, entry 1: takes a mapping from axis names, not 7"),
-        ("configurations: [{}, {unit: 7}]", "list: configurations, entry 2: 'unit' is not an axis; did you mean units?"),
+        (
+            "configurations: [{}, {unit: 7}]",
+            "list: configurations, entry 2: 'unit' is not an axis; did you mean units?",
+        ),
         ("configurations: [{units: 0}]", "list: configurations, entry 1: units=0 is not allowed; units takes a whole"),
         ("configurations: [{}]\ntrials: 4", "list: trials: does not go with configurations; allowed beside them are"),
         ("contrasts: []", "list: contrasts: this is a file of claims and no search space; run it with `study claims`"),

@@ -1,0 +1,179 @@
+"""Runs the trials that the claims need as a sweep, and shows and keeps the verdicts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from study.analysis.claims import LOSSES, VERDICTS, Verdicts, verdicts
+from study.claims import Claims, Contrast, seeds_of, trials_of
+from study.config import AXES, Semantics
+from study.errors import UserError
+from study.home import Home
+from study.space import SearchSpace
+from study.sweep import SweepOptions, run_sweep
+from study.tracking import attach, read_trial
+from study.workers import Train, train
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+STYLES = {"supported": "green", "contradicted": "red", "not resolved": "yellow"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimsReport:
+    """What a run of the claims came to."""
+
+    verdicts: Verdicts
+    """On all contrasts, those that were not asked for now included."""
+    interrupted: bool
+    """Whether it was stopped before all trials were finished; then no verdicts were kept."""
+
+
+def choose(claims: Claims, *, only: Collection[str] = (), replicates: int | None = None) -> tuple[Contrast, ...]:
+    """The contrasts to run, with their number of seeds.
+
+    Args:
+        claims: All of them.
+        only: Ids of claims or of contrasts; none chooses all.
+        replicates: Seeds in every arm, instead of the file's.
+
+    Raises:
+        UserError: An id that is not in the file.
+    """
+    known = {contrast.id for contrast in claims.contrasts} | {contrast.claim for contrast in claims.contrasts}
+    for name in only:
+        if name not in known:
+            raise UserError(f"--only {name}: is not in {claims.source}; there are {', '.join(_ids(claims.contrasts))}")
+    chosen = [c for c in claims.contrasts if not only or c.id in only or c.claim in only]
+    return tuple(replace(c, replicates=replicates or c.replicates) for c in chosen)
+
+
+def run_claims(
+    claims: Claims,
+    options: SweepOptions,
+    *,
+    semantics: Sequence[Semantics],
+    home: Home,
+    console: Console,
+    only: Collection[str] = (),
+    replicates: int | None = None,
+    stop: Event | None = None,
+    train: Train = train,
+) -> ClaimsReport:
+    """Run the trials that are not finished yet, then judge, show and keep.
+
+    The family that verdicts are corrected for is always the whole file's: what was not run counts as not resolved.
+
+    Args:
+        claims: The contrasts, at their scale.
+        options: How to run the sweep; its seed is that of the replicates' seeds.
+        semantics: Those to run and judge.
+        home: Where to keep it.
+        console: Where to show it.
+        only: As for `choose`.
+        replicates: As for `choose`.
+        stop: As for `run_sweep`.
+        train: As for `run_sweep`.
+
+    Raises:
+        UserError: As of `run_sweep` and `choose`.
+    """
+    chosen = choose(claims, only=only, replicates=replicates)
+    judged = replace(claims, contrasts=choose(claims, replicates=replicates))
+    trials = trials_of(chosen, semantics=semantics, seed=options.seed)
+    if not trials:
+        raise UserError(f"--only {' '.join(only)}: is not asked under {' or '.join(semantics)}; see {claims.source}")
+    space = SearchSpace.listed(trials, about=claims.about, source=claims.source)
+    report = run_sweep(space, options, home=home, console=console, stop=stop, train=train)
+    table = with_losses(report.table, judged.contrasts, uri=home.tracking_uri, seed=options.seed)
+    found = verdicts(judged, table, semantics=semantics, seed=options.seed)
+    if not report.interrupted:
+        show(found, chosen, console=console)
+        keep(found, uri=home.tracking_uri, study=options.name, source=Path(claims.source))
+    return ClaimsReport(verdicts=found, interrupted=report.interrupted)
+
+
+def with_losses(table: pd.DataFrame, contrasts: Iterable[Contrast], *, uri: str, seed: int) -> pd.DataFrame:
+    """The results table with a fingerprint of all losses where reproducibility is asked about."""
+    seeds = {
+        value
+        for contrast in contrasts
+        if contrast.statistic == "repeat"
+        for value in seeds_of(contrast.replicates, seed=seed)
+    }
+    axes = ["budget" if axis == "updates" else axis for axis in AXES]
+    asked = (table["outcome"] != "failed") & table["seed"].isin(seeds) & table.duplicated(axes, keep=False)
+    prints = {run_id: _fingerprint(read_trial(run_id, uri=uri).loss) for run_id in table.loc[asked, "run_id"]}
+    return table.assign(**{LOSSES: table["run_id"].map(prints)})
+
+
+def _fingerprint(losses: Sequence[float]) -> str:
+    return hashlib.sha256(" ".join(map(str, losses)).encode()).hexdigest()
+
+
+def keep(found: Verdicts, *, uri: str, study: str, source: Path) -> None:
+    """Keep the verdicts with the study's parent run: tables and the file of claims as artifacts, verdicts as tags."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        for stem, table in (("claims", found.contrasts), ("claims_arms", found.arms)):
+            table.to_csv(folder / f"{stem}.csv", index=False)
+            table.to_parquet(folder / f"{stem}.parquet", index=False)
+        (folder / "claims.yaml").write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+        tags = {f"verdict.{row.claim}.{row.semantics}": str(row.verdict) for row in found.claims.itertuples()}
+        attach(uri=uri, study=study, folder=folder, tags=tags)
+
+
+def show(found: Verdicts, chosen: Iterable[Contrast], *, console: Console) -> None:
+    """Print the verdicts on the chosen contrasts, a table a semantics, then the counts by claim."""
+    ids = set(_ids(chosen))
+    for under, rows in found.contrasts[found.contrasts["contrast"].isin(ids)].groupby("semantics", sort=False):
+        table = Table(title=f"Claims under {under}", title_justify="left", box=SIMPLE_HEAD)
+        for column, justify in _SHOWN.items():
+            table.add_column(column, justify=justify, no_wrap=column != "claim")  # type: ignore[arg-type]
+        for row in rows.to_dict("records"):
+            table.add_row(*_cells(row))
+        console.print(table)
+        counts = found.claims[(found.claims["semantics"] == under) & found.claims["claim"].isin(set(rows["claim"]))]
+        tally = ", ".join(f"{(counts['verdict'] == verdict).sum()} {verdict}" for verdict in VERDICTS)
+        console.print(f"{len(counts)} claims under {under}: {tally}", highlight=False)
+    console.print(
+        "share: of the trials, or of the seeds, that go as said, in the arm that decides, with its 95% interval; "
+        "p: after Holm's correction, over all contrasts of the file",
+        style="dim",
+    )
+
+
+_SHOWN = {"": "left", "claim": "left", "share": "right", "against": "right", "p": "right", "verdict": "left"}
+
+
+def _cells(row: Mapping[Any, Any]) -> tuple[str | Text, ...]:
+    from rich.text import Text
+
+    verdict = str(row["verdict"])
+    share = f"{row['successes']}/{row['observations']} ({row['low']:.2f} to {row['high']:.2f})"
+    against = f"{row['side']} {row['threshold']:g}" if row["side"] != "ever" else f"ever; {row['threshold']:g}"
+    statement = f"{row['statement']} ({row['note']})" if row["note"] else str(row["statement"])
+    return (
+        str(row["contrast"]),
+        statement,
+        share,
+        against,
+        f"{row['p_adjusted']:.2g}",
+        Text(verdict, style=STYLES[verdict]),
+    )
+
+
+def _ids(contrasts: Iterable[Contrast]) -> list[str]:
+    return [contrast.id for contrast in contrasts]
