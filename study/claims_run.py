@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
+from rich.text import Text
 
 from study.analysis.claims import LOSSES, VERDICTS, Verdicts, verdicts
 from study.claims import Claims, Contrast, seeds_of, trials_of
@@ -25,9 +25,7 @@ from study.sweep import SweepOptions, run_sweep
 from study.tracking import attach, read_trial
 from study.workers import Train, train
 
-if TYPE_CHECKING:
-    from rich.text import Text
-
+INDENT = 6
 STYLES = {"supported": "green", "contradicted": "red", "not resolved": "yellow"}
 
 
@@ -136,43 +134,44 @@ def keep(found: Verdicts, *, uri: str, study: str, source: Path) -> None:
 
 
 def show(found: Verdicts, chosen: Iterable[Contrast], *, console: Console) -> None:
-    """Print the verdicts on the chosen contrasts, a table a semantics, then the counts by claim."""
+    """Print the verdicts on the chosen contrasts, semantics by semantics, and the counts by claim."""
     ids = set(_ids(chosen))
     for under, rows in found.contrasts[found.contrasts["contrast"].isin(ids)].groupby("semantics", sort=False):
-        table = Table(title=f"Claims under {under}", title_justify="left", box=SIMPLE_HEAD)
-        for column, justify in _SHOWN.items():
-            table.add_column(column, justify=justify, no_wrap=column != "claim")  # type: ignore[arg-type]
+        console.print(f"\nClaims under {under}", style="bold", highlight=False)
         for row in rows.to_dict("records"):
-            table.add_row(*_cells(row))
-        console.print(table)
+            arms = found.arms[(found.arms["semantics"] == under) & (found.arms["contrast"] == row["contrast"])]
+            console.print(_headline(row))
+            console.print(Padding(_details(row, arms), (0, 0, 0, INDENT)))
         counts = found.claims[(found.claims["semantics"] == under) & found.claims["claim"].isin(set(rows["claim"]))]
         tally = ", ".join(f"{(counts['verdict'] == verdict).sum()} {verdict}" for verdict in VERDICTS)
-        console.print(f"{len(counts)} claims under {under}: {tally}", highlight=False)
+        console.print(f"{len(counts)} claims under {under}: {tally}", style="bold", highlight=False)
     console.print(
-        "share: of the trials, or of the seeds, that go as said, in the arm that decides, with its 95% interval; "
-        "p: after Holm's correction, over all contrasts of the file",
+        "\nk/n: of n trials or seeds, k go as said, in the arm that decides; with the 95% interval of the share; "
+        "p: after Holm's correction, over all contrasts of the file; median: of the time to NaN, by arm",
         style="dim",
+        highlight=False,
     )
 
 
-_SHOWN = {"": "left", "claim": "left", "share": "right", "against": "right", "p": "right", "verdict": "left"}
-
-
-def _cells(row: Mapping[Any, Any]) -> tuple[str | Text, ...]:
-    from rich.text import Text
-
-    verdict = str(row["verdict"])
-    share = f"{row['successes']}/{row['observations']} ({row['low']:.2f} to {row['high']:.2f})"
-    against = f"{row['side']} {row['threshold']:g}" if row["side"] != "ever" else f"ever; {row['threshold']:g}"
-    statement = f"{row['statement']} ({row['note']})" if row["note"] else str(row["statement"])
-    return (
-        str(row["contrast"]),
-        statement,
-        share,
-        against,
-        f"{row['p_adjusted']:.2g}",
-        Text(verdict, style=STYLES[verdict]),
+def _headline(row: Mapping[Any, Any]) -> Text:
+    threshold = (
+        f"{row['side']} {row['threshold']:g}" if row["side"] != "ever" else f"at all, or below {row['threshold']:g}"
     )
+    share = f"{row['successes']}/{row['observations']} ({row['low']:.2f} to {row['high']:.2f}; {threshold})"
+    return Text.assemble(
+        f"{row['contrast']:<{INDENT}}",
+        (f"{row['verdict']:<14}", STYLES[row["verdict"]]),
+        f"{share}, p {row['p_adjusted']:.2g}",
+    )
+
+
+def _details(row: Mapping[Any, Any], arms: pd.DataFrame) -> Text:
+    medians = [
+        f"{arm['arm']}: {'-' if pd.isna(arm['median']) else format(arm['median'], 'g')}"
+        for arm in arms.to_dict("records")
+    ]
+    note = f" [{row['note']}]" if row["note"] else ""
+    return Text.assemble(row["statement"], (f" Median {'; '.join(medians)}.", "dim"), (note, "yellow"))
 
 
 def _ids(contrasts: Iterable[Contrast]) -> list[str]:

@@ -351,8 +351,8 @@ def _diverged(trial: _Trial) -> bool | None:
 def _weights_finite_at_onset(trial: _Trial) -> bool | None:
     """Whether the weights of the update with the first non-finite number were finite; of trials that diverge.
 
-    The timeline counts the first update at which a kind of number was non-finite. In one update the forward pass comes
-    before the weights change, so where both begin in one update, the phase of the very first number decides.
+    In the timeline a weight counts for the update that starts from it (see `study.onset`). Where it and an activation
+    begin in one update all the same, the phase of the very first number decides.
     """
     columns = ("nonfinite_gate", "nonfinite_cell_state", "nonfinite_hidden_state", "nonfinite_output", "nonfinite_loss")
     activations = [number for column in columns if (number := trial.number(column)) is not None]
@@ -365,9 +365,14 @@ def _weights_finite_at_onset(trial: _Trial) -> bool | None:
 
 
 def _onset_in_recurrence(trial: _Trial) -> bool | None:
-    """Whether the first non-finite number is in an LSTM's forward pass and later than its first timestep."""
+    """Whether the first non-finite number is in an LSTM's forward pass and later than its first timestep.
+
+    Of trials that diverge, and where the layer is known: an onset that was not found again tells the phase alone.
+    """
     phase, layer = trial.row.get("onset_phase"), trial.row.get("onset_layer")
     if not trial.diverged or not isinstance(phase, str):
+        return None
+    if phase == "forward" and not isinstance(layer, str):
         return None
     timestep = trial.number("onset_timestep")
     return phase == "forward" and str(layer).startswith("lstm") and timestep is not None and timestep > 0

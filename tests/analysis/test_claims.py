@@ -321,6 +321,11 @@ def test_the_onset_is_in_the_recurrence_if_it_is_in_an_lstm_s_forward_pass(colum
     assert row["verdict"] == ("supported" if case else "contradicted")
 
 
+def test_an_onset_whose_layer_is_not_known_is_no_observation() -> None:
+    columns = {"time_to_nan": 20, "onset_phase": "forward", "onset_layer": None, "onset_timestep": pd.NA}
+    assert judge(contrast({}, event="onset_in_recurrence"), lambda _: columns)["observations"] == 0
+
+
 @pytest.mark.parametrize("event", ["weights_finite_at_onset", "onset_in_recurrence"])
 def test_a_study_without_the_columns_of_the_onset_does_not_resolve_it(event: str) -> None:
     row = judge(contrast({}, event=event), lambda _: 20)
