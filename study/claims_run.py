@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -27,16 +27,6 @@ from study.workers import Train, train
 
 INDENT = 6
 STYLES = {"supported": "green", "contradicted": "red", "not resolved": "yellow"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClaimsReport:
-    """What a run of the claims came to."""
-
-    verdicts: Verdicts
-    """On all contrasts, those that were not asked for now included."""
-    interrupted: bool
-    """Whether it was stopped before all trials were finished; then no verdicts were kept."""
 
 
 def choose(claims: Claims, *, only: Collection[str] = (), replicates: int | None = None) -> tuple[Contrast, ...]:
@@ -69,7 +59,7 @@ def run_claims(
     replicates: int | None = None,
     stop: Event | None = None,
     train: Train = train,
-) -> ClaimsReport:
+) -> Verdicts | None:
     """Run the trials that are not finished yet, then judge, show and keep.
 
     The family that verdicts are corrected for is always the whole file's: what was not run counts as not resolved.
@@ -85,6 +75,9 @@ def run_claims(
         stop: As for `run_sweep`.
         train: As for `run_sweep`.
 
+    Returns:
+        The verdicts on all contrasts of the file; None where it was stopped before all trials were finished.
+
     Raises:
         UserError: As of `run_sweep` and `choose`.
     """
@@ -95,12 +88,13 @@ def run_claims(
         raise UserError(f"--only {' '.join(only)}: is not asked under {' or '.join(semantics)}; see {claims.source}")
     space = SearchSpace.listed(trials, about=claims.about, source=claims.source)
     report = run_sweep(space, options, home=home, console=console, stop=stop, train=train)
+    if report.interrupted:
+        return None
     table = with_losses(report.table, judged.contrasts, uri=home.tracking_uri, seed=options.seed)
     found = verdicts(judged, table, semantics=semantics, seed=options.seed)
-    if not report.interrupted:
-        show(found, chosen, console=console)
-        keep(found, uri=home.tracking_uri, study=options.name, source=Path(claims.source))
-    return ClaimsReport(verdicts=found, interrupted=report.interrupted)
+    show(found, chosen, console=console)
+    keep(found, uri=home.tracking_uri, study=options.name, source=Path(claims.source))
+    return found
 
 
 def with_losses(table: pd.DataFrame, contrasts: Iterable[Contrast], *, uri: str, seed: int) -> pd.DataFrame:

@@ -194,7 +194,7 @@ def claims(
             scheduler=scheduler,
             command=shlex.join(["study", *sys.argv[1:]]),
         )
-        report = run_claims(
+        found = run_claims(
             load_claims(find_claims(space_folders()), scale=scale),
             options,
             semantics=[under for under in every if semantics in ("both", under)],
@@ -204,7 +204,7 @@ def claims(
             replicates=replicates,
             stop=stop,
         )
-        if report.interrupted:
+        if found is None:
             raise KeyboardInterrupt
         click.echo(f"Kept with the parent run of {name} in MLflow: claims.csv, claims_arms.csv, claims.yaml")
 

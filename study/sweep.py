@@ -279,11 +279,12 @@ def sweep_note(name: str, space: SearchSpace, table: pd.DataFrame) -> str:
     counts = {outcome: int((table["outcome"] == outcome).sum()) for outcome in OUTCOMES}
     done = len(table)
     share = f" ({counts['diverged'] / done:.0%})" if done else ""
+    budget = f"up to {space.updates}" if space.sampler == "listed" else space.updates
     return f"""\
 **{name}**: {space.about}
 
 {done} trials: **{counts["diverged"]} diverged**{share}, {counts["survived"]} survived their budget of \
-{space.updates} updates, {counts["failed"]} failed. Varied: {axes}. Not varied: the minimal example's values, \
+{budget} updates, {counts["failed"]} failed. Varied: {axes}. Not varied: the minimal example's values, \
 except what `search_space.yaml` fixes.
 
 Each nested run is one trial, named by its number, what it came to, and its activation, learning rate, layers

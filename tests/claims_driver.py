@@ -36,7 +36,7 @@ def main(only: str, replicates: str) -> int:
         from study.home import Home, space_folders
         from study.sweep import SweepOptions
 
-        report = run_claims(
+        found = run_claims(
             load_claims(find_claims(space_folders()), scale="small"),
             SweepOptions(name="claims", workers=2),
             semantics=["keras-3"],
@@ -47,7 +47,7 @@ def main(only: str, replicates: str) -> int:
             stop=stop,
             train=made_up,
         )
-        return 130 if report.interrupted else 0
+        return 130 if found is None else 0
 
 
 if __name__ == "__main__":

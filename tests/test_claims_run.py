@@ -70,6 +70,12 @@ def test_a_killed_run_of_claims_goes_on_takes_up_more_claims_and_keeps_the_verdi
     assert sorted(configs[columns].itertuples(index=False, name=None)) == expected
 
 
+def test_the_analysis_of_claims_imports_neither_tensorflow_nor_mlflow_nor_optuna() -> None:
+    code = "import sys, study.analysis.claims; print({'tensorflow', 'mlflow', 'optuna'} & {*sys.modules})"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert answer.stdout.strip() == "set()"
+
+
 def test_parts_of_claims_can_be_chosen_and_unknown_ones_are_told_in_a_sentence() -> None:
     claims = load_claims(FILE, scale="small")
     assert [c.id for c in choose(claims, only=["C8", "C16b"])] == ["C8a", "C8b", "C16b"]
