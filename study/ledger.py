@@ -7,6 +7,7 @@ MLflow's run and the trial's final state can be written again from the journal a
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from study.samplers import build_sampler
 from study.space import TRIALS_LIMIT, SearchSpace
 
 JOURNAL = "study:record"
+CONFIGURATION = "configuration"
+"""User attribute of a listed space's trial: its configuration, which no sampler could suggest again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +84,8 @@ class Ledger:
         self._study = study
         self._space = space
         self._seed = seed
+        self._missing = Counter(space.configurations)
+        self._unasked: Counter[TrialConfig] | None = None
         self.uid = uid
         """Names this very study, wherever its results are told."""
 
@@ -139,9 +144,35 @@ class Ledger:
 
     def ask(self) -> tuple[int, TrialConfig]:
         """Number and config of the next trial: a queued one before a new one."""
+        if self._space.sampler == "listed":
+            return self._ask_listed()
         trial = self._study.ask()
         seed = self._seed * TRIALS_LIMIT + trial.number
         return trial.number, self._space.config(self._space.suggest(trial), seed=seed)
+
+    def _ask_listed(self) -> tuple[int, TrialConfig]:
+        if self._unasked is None:
+            self._unasked = +self._missing
+        while True:
+            trial = self._study.ask()
+            written = trial.user_attrs.get(CONFIGURATION)
+            # A process killed between the two lines below leaves a trial without its configuration.
+            config = TrialConfig.parse(written) if written else next(c for c in self._unasked.elements())
+            trial.set_user_attr(CONFIGURATION, config.params())
+            if self._unasked[config] > 0:
+                self._unasked[config] -= 1
+                return trial.number, config
+            # It was queued for another list, and goes back into the queue with all that are running: see `requeue`.
+
+    def is_asked_for(self, record: Record) -> bool:
+        """Whether the space asks for this finished trial; to be asked once for each.
+
+        A study that was asked for more before holds trials that a smaller space is not about.
+        """
+        if self._space.sampler != "listed":
+            return record.number < self._space.trials
+        self._missing[record.config] -= 1
+        return self._missing[record.config] >= 0
 
     def journal(self, record: Record) -> None:
         """Make a trial finished, before the world is told."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import yaml
 
-from study.config import AxisValue, TrialConfig, as_text
+from study.config import AXES, AxisValue, TrialConfig, as_text
 from study.errors import UserError
 
 if TYPE_CHECKING:
@@ -101,11 +101,37 @@ class SearchSpace:
     """Number of trials, replicates included."""
     replicates: int = 1
     """Trials per configuration, each with a seed of its own."""
-    sampler: Literal["sobol", "random", "grid", "tpe"] = "sobol"
+    sampler: Literal["sobol", "random", "grid", "tpe", "listed"] = "sobol"
     hunt: Literal["shortest", "longest"] | None = None
     """Which time-to-NaN the TPE sampler looks for."""
+    configurations: tuple[TrialConfig, ...] = ()
+    """Of a listed space: every trial, seeds and budgets included; one listed twice is run twice."""
     source: str = field(default="", compare=False)
     """Where the space was read from."""
+
+    @classmethod
+    def listed(cls, configurations: Iterable[TrialConfig], *, about: str, source: str) -> Self:
+        """The space that has these trials and no others, in this order.
+
+        Its `parameters` say what differs between them, seeds and budgets aside.
+        """
+        listed = tuple(configurations)
+        assert listed
+        values = {
+            axis: tuple(dict.fromkeys(getattr(config, axis) for config in listed))
+            for axis in AXES
+            if axis not in ("seed", "updates")
+        }
+        return cls(
+            about=about,
+            fixed={},
+            parameters={axis: Choices(values=several) for axis, several in values.items() if len(several) > 1},
+            updates=max(config.updates for config in listed),
+            trials=len(listed),
+            sampler="listed",
+            configurations=listed,
+            source=source,
+        )
 
     @property
     def varies_seed(self) -> bool:
@@ -156,6 +182,8 @@ class SearchSpace:
 
     def as_dict(self) -> dict[str, Any]:
         """The space in the form of its file."""
+        if self.sampler == "listed":
+            return {"about": self.about, "configurations": [_differences(config) for config in self.configurations]}
         parameters: dict[str, Any] = {}
         for axis, parameter in self.parameters.items():
             if isinstance(parameter, Choices):
@@ -182,8 +210,12 @@ class SearchSpace:
         return yaml.safe_dump(self.as_dict(), sort_keys=False)
 
     def digest(self) -> str:
-        """A fingerprint of everything but `about` and the number of trials, which a study may extend."""
-        content = {key: value for key, value in self.as_dict().items() if key not in ("about", "trials")}
+        """A fingerprint of everything but `about` and the number of trials, which a study may extend.
+
+        A listed space may be any list: its trials are known by their configurations and not by their numbers.
+        """
+        left_out = ("about", "trials", "configurations")
+        content = {key: value for key, value in self.as_dict().items() if key not in left_out}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -208,12 +240,35 @@ def check_trials(space: SearchSpace, trials: int | None) -> SearchSpace:
     Raises:
         UserError: More trials than a grid has, or than a study may have.
     """
-    limit = len(space.grid()) * space.replicates if space.sampler == "grid" else TRIALS_LIMIT
+    match space.sampler:
+        case "grid":
+            limit, what = len(space.grid()) * space.replicates, "trials of the grid"
+        case "listed":
+            limit, what = len(space.configurations), "trials of the list"
+        case _:
+            limit, what = TRIALS_LIMIT, "trials of a study"
     trials = limit if trials is None else trials
     if not 1 <= trials <= limit:
-        what = "trials of the grid" if space.sampler == "grid" else "trials of a study"
         raise UserError(f"{space.source}: trials: takes a whole number from 1 to {limit} ({what}), not {trials}")
-    return replace(space, trials=trials)
+    return replace(space, trials=trials, configurations=space.configurations[:trials])
+
+
+def _differences(config: TrialConfig) -> dict[str, Any]:
+    """A configuration as an entry of a file: what differs from the MRE, or would be filled in otherwise."""
+    filled_in = {
+        axis
+        for axis, condition in {
+            "recurrent_activation": config.semantics != TrialConfig().semantics,
+            "front_end_activation": config.front_end != TrialConfig().front_end,
+        }.items()
+        if condition
+    }
+    default = TrialConfig().model_dump()
+    return {
+        axis: _yaml_value(value)
+        for axis, value in config.model_dump().items()
+        if value != default[axis] or axis in filled_in
+    }
 
 
 def _yaml_value(value: AxisValue) -> Any:

@@ -1,8 +1,8 @@
 """Reads a search space file and checks it.
 
 A file is YAML with the keys `about`, `fixed`, `parameters`, `updates`, `trials`, `replicates` and
-`sampler`; the README describes them. Every mistake a file can hold raises `UserError` here, so that no
-trial of a running sweep meets it.
+`sampler`; the README describes them. Instead of what is varied and how, it can list its `configurations`. Every
+mistake a file can hold raises `UserError` here, so that no trial of a running sweep meets it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from study.errors import UserError
 from study.space import TRIALS_LIMIT, Choices, Condition, Parameter, Range, SearchSpace, check_trials
 
 SAMPLERS = "sobol, random, grid, {tpe: shortest} or {tpe: longest}"
-KEYS = ("about", "fixed", "parameters", "updates", "trials", "replicates", "sampler")
+KEYS = ("about", "fixed", "parameters", "updates", "trials", "replicates", "sampler", "configurations")
+LISTED_KEYS = ("about", "fixed", "updates", "configurations")
 PARAMETER_KEYS = ("low", "high", "log", "step", "points", "choices", "when")
 
 
@@ -55,7 +56,7 @@ def load(name: str, *, folders: tuple[Path, ...], overrides: Mapping[str, str] |
         known = sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
         raise UserError(f"{name}: no such search space; there are {', '.join(known)}, or give a file") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{name}: cannot be read as a search space: {_reason(error)}") from error
+        raise UserError(f"{name}: cannot be read as a search space: {reason(error)}") from error
     return parse(text, source=str(path), overrides=overrides)
 
 
@@ -70,14 +71,23 @@ def parse(text: str, *, source: str = "search space", overrides: Mapping[str, st
     Raises:
         UserError: The first thing that is wrong: the file, the field, what was given, what is allowed.
     """
+    return _Parser(source).space(read_mapping(text, keys=KEYS, source=source), overrides or {})
+
+
+def read_mapping(text: str, *, keys: tuple[str, ...], source: str) -> dict[Any, Any]:
+    """Read YAML whose top level is a mapping, and no key of any mapping given twice.
+
+    Raises:
+        UserError: It is not YAML, or no mapping; `keys` are the ones named as allowed.
+    """
     try:
         content = yaml.load(text, Loader=_UniqueKeyLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # ValueError: PyYAML's own constructors, on a date such as 2020-99-99.
-        raise UserError(f"{source}: is not valid YAML: {_reason(error)}") from error
+        raise UserError(f"{source}: is not valid YAML: {reason(error)}") from error
     if not isinstance(content, dict):
-        raise UserError(f"{source}: must be a mapping with the keys {', '.join(KEYS)}")
-    return _Parser(source).space(content, overrides or {})
+        raise UserError(f"{source}: must be a mapping with the keys {', '.join(keys)}")
+    return content
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -106,13 +116,15 @@ class _Parser:
         return UserError(f"{self.source}: {place}: {problem}")
 
     def space(self, content: dict[Any, Any], overrides: Mapping[str, str]) -> SearchSpace:
+        if "contrasts" in content:
+            raise self.fail("contrasts", "this is a file of claims and no search space; run it with `study claims`")
         for key in content:
             if key not in KEYS:
                 raise self.fail(str(key), f"is not a key of a search space; allowed are {', '.join(KEYS)}")
         overrides = dict(overrides)
         about = content.get("about") or ""
         if not isinstance(about, str):
-            raise self.fail("about", f"takes a sentence, not {_shown(about)}")
+            raise self.fail("about", f"takes a sentence, not {shown(about)}")
         updates = self.whole("updates", content.get("updates", TrialConfig().updates))
         self.axis_value("updates", updates, place="updates")
         if "updates" in overrides:
@@ -120,6 +132,8 @@ class _Parser:
         fixed_given = self.mapping("fixed", content.get("fixed"))
         fixed = {self.axis(axis, "fixed"): self.axis_value(axis, value) for axis, value in fixed_given.items()}
         fixed |= {axis: self.override(axis, value) for axis, value in overrides.items()}
+        if "configurations" in content:
+            return self.listed(content, about, {**fixed, "updates": updates}, overrides)
         given = self.mapping("parameters", content.get("parameters"))
         for axis in given:
             if self.axis(axis, "parameters") in fixed and axis not in overrides:
@@ -148,11 +162,30 @@ class _Parser:
         self.check_combinations(space)
         return self.with_trials(space, given=trials_given is not None)
 
+    def listed(
+        self, content: dict[Any, Any], about: str, common: dict[str, AxisValue], overrides: Mapping[str, str]
+    ) -> SearchSpace:
+        """A space that is a list of configurations, each a mapping of what it sets beyond `fixed`."""
+        stray = next((key for key in content if key not in LISTED_KEYS), None)
+        if stray is not None:
+            raise self.fail(stray, f"does not go with configurations; allowed beside them are {', '.join(LISTED_KEYS)}")
+        entries = content["configurations"]
+        if not isinstance(entries, list) or not 1 <= len(entries) <= TRIALS_LIMIT:
+            raise self.fail("configurations", f"takes a list of 1 to {TRIALS_LIMIT} mappings, not {shown(entries)}")
+        configs = []
+        for number, entry in enumerate(entries, start=1):
+            place = f"configurations, entry {number}"
+            if not isinstance(entry, dict):
+                raise self.fail(place, f"takes a mapping from axis names, not {shown(entry)}")
+            values = {**common, **entry, **overrides}
+            configs.append(TrialConfig.parse(values, where=f"{self.source}: {place}"))
+        return SearchSpace.listed(configs, about=about, source=self.source)
+
     def mapping(self, key: str, value: Any) -> dict[Any, Any]:
         if value is None:
             return {}
         if not isinstance(value, dict):
-            raise self.fail(key, f"takes a mapping from axis names, not {_shown(value)}")
+            raise self.fail(key, f"takes a mapping from axis names, not {shown(value)}")
         return value
 
     def axis(self, name: Any, place: str) -> str:
@@ -171,14 +204,14 @@ class _Parser:
                 raise ValueError
             return int(number)
         except (TypeError, ValueError, OverflowError):
-            raise self.fail(key, f"takes a whole number, at least 1, not {_shown(value)}") from None
+            raise self.fail(key, f"takes a whole number, at least 1, not {shown(value)}") from None
 
     def axis_value(self, axis: str, value: Any, *, place: str | None = None) -> AxisValue:
         """One value of one axis, checked alone."""
         try:
             return axis_value(axis, value)
         except ValueError:
-            raise self.fail(place or f"fixed.{axis}", f"{axis} takes {allowed(axis)}, not {_shown(value)}") from None
+            raise self.fail(place or f"fixed.{axis}", f"{axis} takes {allowed(axis)}, not {shown(value)}") from None
 
     def override(self, axis: str, value: str) -> AxisValue:
         try:
@@ -189,7 +222,7 @@ class _Parser:
     def parameter(self, axis: str, entry: Any) -> Parameter:
         place = f"parameters.{axis}"
         if not isinstance(entry, dict):
-            raise self.fail(place, f"takes {{low, high}} or {{choices}}, not {_shown(entry)}")
+            raise self.fail(place, f"takes {{low, high}} or {{choices}}, not {shown(entry)}")
         when = self.conditions(place, entry.get("when"))
         unknown = [key for key in entry if key not in PARAMETER_KEYS]
         if unknown:
@@ -203,7 +236,7 @@ class _Parser:
     def choices(self, axis: str, given: Any, when: tuple[Condition, ...]) -> Choices:
         place = f"parameters.{axis}.choices"
         if not isinstance(given, list) or not given:
-            raise self.fail(place, f"takes a list of at least one value, not {_shown(given)}")
+            raise self.fail(place, f"takes a list of at least one value, not {shown(given)}")
         values = tuple(self.axis_value(axis, value, place=place) for value in given)
         for index, value in enumerate(values):
             if value in values[:index]:
@@ -221,7 +254,7 @@ class _Parser:
                 raise self.fail(place, f"needs low and high, or choices; {bound} is missing")
             value = self.axis_value(axis, entry[bound], place=f"{place}.{bound}")
             if not isinstance(value, int | float):
-                raise self.fail(f"{place}.{bound}", f"takes a number, not {_shown(entry[bound])}")
+                raise self.fail(f"{place}.{bound}", f"takes a number, not {shown(entry[bound])}")
             bounds[bound] = value
         low, high = bounds["low"], bounds["high"]
         if not low < high:
@@ -230,7 +263,7 @@ class _Parser:
             raise self.fail(place, f"is too wide: from {low} to {high}")
         log = entry.get("log", False)
         if not isinstance(log, bool):
-            raise self.fail(f"{place}.log", f"takes true or false, not {_shown(log)}")
+            raise self.fail(f"{place}.log", f"takes true or false, not {shown(log)}")
         if log and low <= 0:
             raise self.fail(place, f"a logarithmic range needs low above 0, not {low}")
         step = self.step(place, entry.get("step"), whole=kind is int, span=high - low)
@@ -253,7 +286,7 @@ class _Parser:
         except (TypeError, ValueError, OverflowError):
             kind = "a whole number" if whole else "a number"
             raise self.fail(
-                f"{place}.step", f"takes {kind} above 0 of which high - low is a multiple, not {_shown(given)}"
+                f"{place}.step", f"takes {kind} above 0 of which high - low is a multiple, not {shown(given)}"
             ) from None
         return int(step) if whole else step
 
@@ -261,7 +294,7 @@ class _Parser:
         if given is None:
             return ()
         if not isinstance(given, dict) or not given:
-            raise self.fail(f"{place}.when", f"takes {{axis: value}} or {{axis: [values]}}, not {_shown(given)}")
+            raise self.fail(f"{place}.when", f"takes {{axis: value}} or {{axis: [values]}}, not {shown(given)}")
         conditions = []
         for axis, values in given.items():
             self.axis(axis, f"{place}.when")
@@ -310,7 +343,7 @@ class _Parser:
             return given, None
         if isinstance(given, dict) and list(given) == ["tpe"] and given["tpe"] in ("shortest", "longest"):
             return "tpe", given["tpe"]
-        raise self.fail("sampler", f"takes {SAMPLERS}, not {_shown(given)}")
+        raise self.fail("sampler", f"takes {SAMPLERS}, not {shown(given)}")
 
     def check_combinations(self, space: SearchSpace) -> None:
         """No trial that the space can draw may be refused by `TrialConfig`."""
@@ -349,12 +382,13 @@ def _grid_size(parameter: Parameter) -> int:
     return parameter.points or math.floor((parameter.high - parameter.low) / (parameter.step or 1)) + 1
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value for an error message, on one line and not too long."""
     text = value if isinstance(value, str) else repr(value)
     text = " ".join(text.split())
     return f"{text[:60]}..." if len(text) > 60 else text or "an empty text"
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What an error says, on one line."""
     return " ".join(str(error).split()) or type(error).__name__

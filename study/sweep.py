@@ -253,8 +253,7 @@ class _Sweep:
         self._count(record)
 
     def _count(self, record: Record, *, now: bool = True) -> None:
-        # A study that was asked for more trials before may hold some that this sweep is not about.
-        if record.number < self._space.trials:
+        if self._ledger.is_asked_for(record):
             self._progress.count(record.result, now=now)
 
     def _while_the_tracking_server_is_away(self) -> None:
@@ -274,7 +273,8 @@ def _sweep_tags(space: SearchSpace, options: SweepOptions) -> dict[str, str]:
 
 def _sweep_params(space: SearchSpace, options: SweepOptions) -> dict[str, str]:
     values = space.as_dict()
-    params = {key: str(values[key]) for key in ("sampler", "updates", "replicates")} | {"sweep_seed": str(options.seed)}
+    params: dict[str, str] = {key: str(values[key]) for key in ("sampler", "updates", "replicates") if key in values}
+    params |= {"sweep_seed": str(options.seed)}
     return params | {f"fixed.{axis}": as_text(value) for axis, value in space.fixed.items()}
 
 
@@ -284,11 +284,12 @@ def sweep_note(name: str, space: SearchSpace, table: pd.DataFrame) -> str:
     counts = {outcome: int((table["outcome"] == outcome).sum()) for outcome in OUTCOMES}
     done = len(table)
     share = f" ({counts['diverged'] / done:.0%})" if done else ""
+    budget = f"up to {space.updates}" if space.sampler == "listed" else space.updates
     return f"""\
 **{name}**: {space.about}
 
 {done} trials: **{counts["diverged"]} diverged**{share}, {counts["survived"]} survived their budget of \
-{space.updates} updates, {counts["failed"]} failed. Varied: {axes}. Not varied: the minimal example's values, \
+{budget} updates, {counts["failed"]} failed. Varied: {axes}. Not varied: the minimal example's values, \
 except what `search_space.yaml` fixes.
 
 Each nested run is one trial, named by its number, what it came to, and its activation, learning rate, layers

@@ -43,6 +43,7 @@ METRICS_PER_BATCH = 1000
 """MLflow's own limit for one request."""
 RUNS_PER_PAGE = 1000
 SWEEP, TRIAL = "sweep", "trial"
+SWEEP_RUNS = f"tags.`study.role` = '{SWEEP}'"
 FINAL = ("FINISHED", "FAILED")
 NOTE = "mlflow.note.content"
 
@@ -477,6 +478,24 @@ def read_trial(run_id: str, *, uri: str) -> TrialResult:
         device=tags["device"],
         seconds=run.data.metrics["wall_seconds"],
     )
+
+
+def attach(*, uri: str, study: str, folder: Path, tags: Mapping[str, str]) -> None:
+    """Keep the files of a folder as artifacts of a study's parent run, and tags with it.
+
+    Raises:
+        UserError: No such study, or no answer from the store.
+    """
+    client = client_of(uri)
+    try:
+        experiment = client.get_experiment_by_name(study)
+        runs = [] if experiment is None else list(_search(client, experiment.experiment_id, SWEEP_RUNS))
+        if not runs:
+            raise UserError(f"{study}: no such study in {shown_uri(uri)}")
+        client.log_artifacts(runs[0].info.run_id, str(folder))
+        client.log_batch(runs[0].info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise UserError(f"the MLflow store {shown_uri(uri)} cannot be used ({_reason(error)})") from error
 
 
 def list_studies(*, uri: str) -> dict[str, str]:

@@ -26,6 +26,7 @@ def build_sampler(space: SearchSpace, *, seed: int, trials_so_far: int = 0) -> B
             function of the trial's number; it is seeded anew here, so as not to repeat its first draws.
     """
     import numpy as np
+    from optuna.samplers import RandomSampler as NoSampler
     from optuna.samplers import TPESampler
 
     from study.samplers.grid import GridSampler
@@ -44,3 +45,6 @@ def build_sampler(space: SearchSpace, *, seed: int, trials_so_far: int = 0) -> B
         case "tpe":
             state = np.random.SeedSequence([seed, trials_so_far]).generate_state(1)
             return ReplicateSampler(TPESampler(seed=int(state[0])), replicates=space.replicates)
+        case "listed":
+            # Optuna wants a sampler; the ledger takes a trial's configuration from the list.
+            return NoSampler(seed=seed)
