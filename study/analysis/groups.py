@@ -64,7 +64,7 @@ def groups_of(table: pd.DataFrame, axis: str, *, quantiles: int = QUANTILE_GROUP
         labels = values.map(names).astype(object)
         order = list(names.values())
     else:
-        numbers = values.astype("float64").to_numpy(dtype=np.float64)
+        numbers = np.asarray(values.astype("float64"), dtype=np.float64)
         cuts = _rounded_quantiles(numbers[~np.isnan(numbers)], groups=quantiles)
         order = _cut_labels(cuts)
         positions = np.searchsorted(cuts, numbers, side="left")
