@@ -37,8 +37,8 @@ from scipy.stats import t as student
 from study.analysis.censored_times import DISTRIBUTIONS, CensoredTimes, Distribution
 from study.analysis.design_matrix import DesignMatrix, Term, design_matrix
 from study.analysis.likelihood import Maximum, Numbers, Recession, maximise, profile_limit, recession
-from study.analysis.log_rank import in_words
 from study.analysis.table import durations, usable, varying_axes
+from study.analysis.wording import count, p_value_text
 from study.errors import UserError
 
 Observed = Literal["interval", "exact"]
@@ -241,8 +241,9 @@ def accelerated_failure_time_of(
     tried = DISTRIBUTIONS if distribution == "best" else (distribution,)
     fits = [_fit(low, high, values, shape) for shape in tried]
     if any(fit.unbounded.up[-1] for fit in fits):
-        reason = f"There is no law: it would explain the times of all {len(duration)} trials without any scatter, so "
-        return _nothing(reason + "nothing tells how sure it is.", design.notes, distribution, about)
+        trials = count(len(duration), "trial")
+        reason = f"There is no law: it would explain the times of {trials} without any scatter, so nothing bounds it."
+        return _nothing(reason, design.notes, distribution, about)
     fits.sort(key=lambda fit: -fit.top.value)
     best = fits[0]
     parameters = values.shape[1] + 1
@@ -283,11 +284,11 @@ def _no_law(event: npt.NDArray[np.bool_], design: DesignMatrix) -> str:
     if len(event) == 0:
         return "There is no law: there are no trials."
     if events == 0:
-        return f"There is no law: none of the {len(event)} trials diverged."
+        return f"There is no law: {count(len(event), 'trial')} and no divergence."
     if size == 0:
         return "There is no law: none of its axes varies."
     if events <= size + 2:
-        return f"There is no law: {events} divergences are too few for the {size + 2} numbers of it."
+        return f"There is no law: too few divergences, {events}, for the {size + 2} numbers of it."
     return ""
 
 
@@ -423,7 +424,7 @@ def _constant_product(time_ratios: pd.DataFrame, small: _SmallSample) -> Constan
         )
     p_value = small.p_value(exponent + 1, float(row["standard_error"]))
     found = f"time_to_nan goes as learning_rate to the power {exponent:.3g}"
-    interval = f"({small.confidence:.0%} interval {low:.3g} to {high:.3g}; against -1: {in_words(p_value)})"
+    interval = f"({small.confidence:.0%} interval {low:.3g} to {high:.3g}; against -1: {p_value_text(p_value)})"
     if low <= -1 <= high:
         verdict = "so the data agree with a constant product of the two"
     elif exponent < -1:
@@ -450,7 +451,7 @@ def _answer(term: Term, row: dict[str, Any], *, confidence: float) -> str:
     sure = f"{confidence:.0%}"
     ratio, low, high = row["time_ratio"], row["low"], row["high"]
     if math.isfinite(ratio):
-        interval = f"{sure} interval {low:.3g} to {high:.3g}, {in_words(row['p_value'])}"
+        interval = f"{sure} interval {low:.3g} to {high:.3g}, {p_value_text(row['p_value'])}"
         return f"{term.change} multiplies time-to-NaN by {ratio:.3g} ({interval})."
     if term.kind == "level" and row["events"] == 0:
         why = f"none of the {row['trials']} trials with {term.axis} {term.level} diverged"

@@ -31,14 +31,16 @@ from statsmodels.duration.hazard_regression import PHReg
 from study.analysis.design_matrix import DesignMatrix, Term, design_matrix
 from study.analysis.kaplan_meier import survival_curve
 from study.analysis.likelihood import Maximum, Numbers, Recession, maximise, profile_limit, recession, restricted
-from study.analysis.log_rank import in_words
 from study.analysis.partial_likelihood import PartialLikelihood
 from study.analysis.proportional_hazards import proportional_hazards_test
 from study.analysis.table import durations, usable, varying_axes
+from study.analysis.wording import count, p_value_text
 
 Ties = Literal["exact", "efron", "breslow"]
 TIES: tuple[Ties, ...] = ("exact", "efron", "breslow")
 
+LEAST_EVENTS_PER_TERM = 2
+"""With fewer divergences a term there is no model."""
 EVENTS_PER_TERM = 5
 """With fewer divergences a term, intervals can be too narrow (Vittinghoff and McCulloch, Relaxing the rule of ten
 events per variable in logistic and Cox regression, 2007)."""
@@ -202,11 +204,11 @@ def _no_model(event: np.ndarray[Any, np.dtype[np.bool_]], design: DesignMatrix) 
     if len(event) == 0:
         return "There are no hazard ratios: there are no trials."
     if events == 0:
-        return f"There are no hazard ratios: none of the {len(event)} trials diverged."
+        return f"There are no hazard ratios: {count(len(event), 'trial')} and no divergence."
     if size == 0:
         return "There are no hazard ratios: none of the axes varies."
-    if events <= size:
-        return f"There are no hazard ratios: {events} divergences are too few for {size} term{'s' * (size > 1)}."
+    if events < LEAST_EVENTS_PER_TERM * size:
+        return f"There are no hazard ratios: too few divergences, {events}, for {count(size, 'term')}."
     return ""
 
 
@@ -249,7 +251,10 @@ def _row(
         low, high = _exp(coefficient - width), _exp(coefficient + width)
         p_value = float(2 * norm.sf(abs(coefficient / error)))
     else:
-        low, high, p_value = _bound(at, unbounded, likelihood, top, confidence)
+        # A level without a divergence is bounded by its own trials. Where an order is explained without any chance by
+        # nearly as many terms as there are divergences, the bound would be the mere look of one.
+        enough = row["events"] == 0 or int(event.sum()) >= EVENTS_PER_TERM * len(design.terms)
+        low, high, p_value = _bound(at, unbounded, likelihood, top, enough=enough, confidence=confidence)
     row |= {"hazard_ratio": _exp(coefficient), "low": low, "high": high, "p_value": p_value}
     return row | {"answer": _answer(term, row, confidence=confidence)}
 
@@ -260,10 +265,10 @@ def _exp(value: float) -> float:
 
 
 def _bound(
-    at: int, unbounded: Recession, likelihood: PartialLikelihood, top: Maximum, confidence: float
+    at: int, unbounded: Recession, likelihood: PartialLikelihood, top: Maximum, *, enough: bool, confidence: float
 ) -> tuple[float, float, float]:
     """Interval (NaN at an end that the data do not bound) and p-value of a hazard ratio without an estimate."""
-    if unbounded.down[at] and unbounded.up[at]:
+    if (unbounded.down[at] and unbounded.up[at]) or not enough:
         return math.nan, math.nan, math.nan
 
     def profile(value: float) -> float:
@@ -308,7 +313,7 @@ def _answer(term: Term, row: dict[str, Any], *, confidence: float) -> str:
     sure = f"{confidence:.0%}"
     ratio, low, high = row["hazard_ratio"], row["low"], row["high"]
     if math.isfinite(ratio):
-        interval = f"{sure} interval {low:.3g} to {high:.3g}, {in_words(row['p_value'])}"
+        interval = f"{sure} interval {low:.3g} to {high:.3g}, {p_value_text(row['p_value'])}"
         return f"{term.change} multiplies the hazard of divergence by {ratio:.3g} ({interval})."
     if term.kind == "level" and row["events"] == 0:
         why = f"none of the {row['trials']} trials with {term.axis} {term.level} diverged"

@@ -57,12 +57,15 @@ class Term:
     baseline: str | None = None
     """The level that it is compared with."""
 
+    step: float = 1.0
+    """The difference that the column counts as 1."""
+
     @property
     def change(self) -> str:
         """One unit of the column as the start of a sentence: `Doubling learning_rate`, `0.1 more dropout`."""
         if self.kind == "level":
             return f"{self.axis} {self.level} rather than {self.baseline}"
-        return f"Doubling {self.axis}" if self.kind == "doubling" else f"{STEPS[self.axis]:g} more {self.axis}"
+        return f"Doubling {self.axis}" if self.kind == "doubling" else f"{self.step:g} more {self.axis}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +135,7 @@ def _columns(values: pd.Series, event: pd.Series) -> list[tuple[Term, npt.NDArra
             term = Term(name=f"{axis}, per doubling", axis=axis, kind="doubling")
             column = np.log2(numbers / default)
         else:
-            term = Term(name=f"{axis}, per {STEPS[axis]:g}", axis=axis, kind="difference")
+            term = Term(name=f"{axis}, per {STEPS[axis]:g}", axis=axis, kind="difference", step=STEPS[axis])
             column = numbers / STEPS[axis]
         columns.append((term, np.where(unset, 0.0, column)))
     if unset.any():

@@ -13,6 +13,8 @@ from study.analysis.table import AXIS_OF
 from study.config import NONE, TrialConfig, as_text, kind_of
 from study.errors import UserError
 
+LONGEST = 8
+"""A number that is longer as text is shortened in a label."""
 QUANTILE_GROUPS = 4
 """Number of groups into which a numeric axis with many values is cut."""
 MOST_VALUES = 6
@@ -60,7 +62,7 @@ def groups_of(table: pd.DataFrame, axis: str, *, quantiles: int = QUANTILE_GROUP
         labels = values.astype(object)
         order = [value for value in documented if value in present]
     elif kind is bool or len(present) <= MOST_VALUES:
-        names = {value: as_text(value) for value in sorted(present)}
+        names = {value: _label(value, present) for value in sorted(present)}
         labels = values.map(names).astype(object)
         order = list(names.values())
     else:
@@ -74,6 +76,16 @@ def groups_of(table: pd.DataFrame, axis: str, *, quantiles: int = QUANTILE_GROUP
     if values.isna().any():
         order = [*order, NONE]
     return pd.Series(pd.Categorical(labels, categories=order, ordered=True), index=table.index, name=axis)
+
+
+def _label(value: object, among: list[object]) -> str:
+    """A value as it is written elsewhere, or, if that is long, to four digits if they tell it from the others."""
+    text = as_text(value)
+    if isinstance(value, float) and len(text) > LONGEST:
+        short = f"{value:.4g}"
+        if sum(f"{other:.4g}" == short for other in among) == 1:
+            return short
+    return text
 
 
 def _rounded_quantiles(numbers: npt.NDArray[np.float64], *, groups: int) -> npt.NDArray[np.float64]:

@@ -21,6 +21,7 @@ from statsmodels.duration.survfunc import SurvfuncRight
 
 from study.analysis.groups import QUANTILE_GROUPS, groups_of
 from study.analysis.table import durations, usable
+from study.analysis.wording import count
 from study.errors import UserError
 
 Band = Literal["log-log", "log", "plain"]
@@ -59,18 +60,19 @@ class SurvivalCurve:
             return f"{self.group}: no trials."
         if self.events == 0:
             longest = int(self.points["time"].iloc[-1])
-            return f"{self.group}: none of {_count(self.trials)} diverged; the longest ran {longest} updates."
+            return f"{self.group}: none of {count(self.trials, 'trial')} diverged; the longest ran {longest} updates."
         sure = f"{self.confidence:.0%}"
-        found = f"{self.group}: {self.events} of {_count(self.trials)} diverged"
+        found = f"{self.group}: {self.events} of {count(self.trials, 'trial')} diverged"
         if math.isnan(self.median):
             known = "" if math.isnan(self.median_low) else f"; its {sure} interval starts at {self.median_low:g}"
             return f"{found}; the curve never reaches one half, so the median time-to-NaN is not known{known}."
-        limits = (
-            f"{self.median_low:g} and up"
-            if math.isnan(self.median_high)
-            else f"{self.median_low:g} to {self.median_high:g}"
-        )
-        return f"{found}; the median time-to-NaN is {self.median:g} updates ({sure} interval: {limits})."
+        if math.isnan(self.median_low):
+            limits = "no interval"
+        elif math.isnan(self.median_high):
+            limits = f"{sure} interval: {self.median_low:g} and up"
+        else:
+            limits = f"{sure} interval: {self.median_low:g} to {self.median_high:g}"
+        return f"{found}; the median time-to-NaN is {self.median:g} updates ({limits})."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,10 +183,6 @@ def _first_at_most_half(time: Numbers, values: Numbers) -> float:
     # A product of fractions that is one half in truth may end a rounding error above it.
     reached = np.flatnonzero(values <= 0.5 + 1e-9)
     return float(time[reached[0]]) if len(reached) else math.nan
-
-
-def _count(trials: int) -> str:
-    return f"{trials} trial" if trials == 1 else f"{trials} trials"
 
 
 def kaplan_meier(

@@ -21,6 +21,7 @@ from statsmodels.duration.survfunc import survdiff
 
 from study.analysis.groups import QUANTILE_GROUPS, groups_of
 from study.analysis.table import durations, usable
+from study.analysis.wording import p_value_text
 from study.errors import UserError
 
 
@@ -176,12 +177,7 @@ def _no_test(
 def _answer(chi_square: float, freedom: int, p_value: float, *, axis: str | None, stratified_by: str | None) -> str:
     groups = f"the groups of {axis}" if axis else "the groups"
     within = f" within {stratified_by}" if stratified_by else ""
-    numbers = f"(log-rank chi-square {chi_square:.2f}, {freedom} df, {in_words(p_value)})"
+    numbers = f"(log-rank chi-square {chi_square:.2f}, {freedom} df, {p_value_text(p_value)})"
     if p_value < 0.05:
         return f"Time-to-NaN differs between {groups}{within} {numbers}."
     return f"The data do not show that time-to-NaN differs between {groups}{within} {numbers}."
-
-
-def in_words(p_value: float) -> str:
-    """A p-value to be read: `p = 0.031`, `p < 0.0001`."""
-    return "p < 0.0001" if p_value < 1e-4 else f"p = {p_value:.2g}"

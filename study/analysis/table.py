@@ -123,10 +123,12 @@ _ONSET = (
 )
 
 _GROWTH = (
-    _optional("max_hidden", "float64", "", "largest |hidden state| at the last timestep"),
-    _optional("max_cell", "float64", "", "largest |cell state| at the last timestep"),
-    _optional("hidden_growth", "float64", "1/timestep", "growth rate: slope of log max |hidden state| over timesteps"),
-    _optional("cell_growth", "float64", "1/timestep", "growth rate: slope of log max |cell state| over timesteps"),
+    _optional("max_hidden", "float64", "", "largest absolute hidden state at the last timestep"),
+    _optional("max_cell", "float64", "", "largest absolute cell state at the last timestep"),
+    _optional(
+        "hidden_growth", "float64", "1/timestep", "growth rate of the hidden state: slope of log max over timesteps"
+    ),
+    _optional("cell_growth", "float64", "1/timestep", "growth rate of the cell state: slope of log max over timesteps"),
     _optional("gradient_norm", "float64", "", "norm of the gradient before clipping"),
     _optional("weight_norm", "float64", "", "norm of the weights"),
     _optional("weight_distance", "float64", "", "distance of the weights from the initial ones"),
@@ -200,7 +202,7 @@ def as_results(table: pd.DataFrame, *, where: str = "the results table") -> pd.D
     columns = {
         column.name: _typed(table[column.name], column, where=where)
         if column.name in table
-        else pd.Series(pd.NA, index=table.index, dtype=_pandas_type(column.dtype))
+        else pd.Series(None, index=table.index, dtype=_pandas_type(column.dtype))
         for column in COLUMNS
     }
     unknown: dict[str, pd.Series] = {str(name): table[name] for name in table if name not in columns}
