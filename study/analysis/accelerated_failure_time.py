@@ -329,8 +329,6 @@ def _fit(low: Numbers, high: Numbers, values: Numbers, distribution: Distributio
     top = maximise(likelihood, start)
     scale = float(1 / top.parameters[-1])
     slopes = top.parameters[:-1] * scale
-    floor = 1e-13 * float(np.abs(np.diag(top.hessian)).max())
-    covariance = np.linalg.inv(floor * np.eye(len(start)) - top.hessian)
     # From (b / sigma, 1 / sigma) to (b, log sigma); at the maximum the information changes by the Jacobian alone.
     change = np.eye(len(start)) * scale
     change[:-1, -1] = -slopes * scale
@@ -341,7 +339,7 @@ def _fit(low: Numbers, high: Numbers, values: Numbers, distribution: Distributio
         unbounded=unbounded,
         slopes=np.where((unbounded.down | unbounded.up)[:-1], np.nan, slopes),
         scale=scale,
-        covariance=change @ covariance @ change.T,
+        covariance=change @ top.covariance @ change.T,
     )
 
 

@@ -215,11 +215,7 @@ def _no_model(event: np.ndarray[Any, np.dtype[np.bool_]], design: DesignMatrix) 
 def _estimates(top: Maximum, unbounded: Recession) -> tuple[Numbers, Numbers]:
     """Coefficients and standard errors where the maximum is, NaN where there is none."""
     coefficients = np.where(unbounded.down | unbounded.up, np.nan, top.parameters)
-    # Along a direction in which the likelihood rises for ever the information is all but nothing; a floor keeps the
-    # inverse from being lost in rounding, and changes the other standard errors by nothing.
-    floor = 1e-13 * float(np.abs(np.diag(top.hessian)).max())
-    covariance = np.linalg.inv(floor * np.eye(len(coefficients)) - top.hessian)
-    errors = np.sqrt(np.diag(covariance))
+    errors = np.sqrt(np.diag(top.covariance))
     return coefficients, np.where(np.isnan(coefficients), np.nan, errors)
 
 

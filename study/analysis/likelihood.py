@@ -42,6 +42,16 @@ class Maximum:
     value: float
     hessian: Numbers
 
+    @property
+    def covariance(self) -> Numbers:
+        """The inverse of the observed information, which is minus the Hessian.
+
+        Along a direction in which the likelihood rises for ever, or is flat, the information is all but nothing. A
+        floor keeps the inverse from being lost in rounding there, and leaves the other standard errors as they are.
+        """
+        floor = 1e-13 * float(np.abs(np.diag(self.hessian)).max()) or 1e-13
+        return np.asarray(np.linalg.inv(floor * np.eye(len(self.parameters)) - self.hessian), dtype=np.float64)
+
 
 def maximise(log_likelihood: LogLikelihood, start: Numbers) -> Maximum:
     """The maximum of a concave log-likelihood, by Newton's method with step halving.
