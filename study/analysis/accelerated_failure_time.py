@@ -36,7 +36,7 @@ from scipy.stats import t as student
 
 from study.analysis.censored_times import DISTRIBUTIONS, CensoredTimes, Distribution
 from study.analysis.design_matrix import DesignMatrix, Term, design_matrix
-from study.analysis.likelihood import Maximum, Numbers, Recession, maximise, profile_limit, recession
+from study.analysis.likelihood import Maximum, Numbers, Recession, exponential, maximise, profile_limit, recession
 from study.analysis.table import durations, usable, varying_axes
 from study.analysis.wording import count, p_value_text
 from study.errors import UserError
@@ -239,11 +239,16 @@ def accelerated_failure_time_of(
     unit = np.array([math.log(2) if term.kind == "doubling" else 1.0 for term in design.terms])
     values = np.column_stack([np.ones(len(duration)), (design.values - centre) * unit])
     tried = DISTRIBUTIONS if distribution == "best" else (distribution,)
-    fits = [_fit(low, high, values, shape) for shape in tried]
-    if any(fit.unbounded.up[-1] for fit in fits):
+    likelihoods = [CensoredTimes(low, high, values, distribution=shape) for shape in tried]
+    # The directions depend on what is known of the times, not on their distribution.
+    start = _start(low, high, values.shape[1] + 1)
+    seen = likelihoods[0]
+    unbounded = recession(seen.differences(), parameters=len(start), hessian=seen(start)[2])
+    if unbounded.up[-1]:
         trials = count(len(duration), "trial")
         reason = f"There is no law: it would explain the times of {trials} without any scatter, so nothing bounds it."
         return _nothing(reason, design.notes, distribution, about)
+    fits = [_fit(likelihood, unbounded, start) for likelihood in likelihoods]
     fits.sort(key=lambda fit: -fit.top.value)
     best = fits[0]
     parameters = values.shape[1] + 1
@@ -322,10 +327,7 @@ def _start(low: Numbers, high: Numbers, size: int) -> Numbers:
     return start
 
 
-def _fit(low: Numbers, high: Numbers, values: Numbers, distribution: Distribution) -> _Fit:
-    likelihood = CensoredTimes(low, high, values, distribution=distribution)
-    start = _start(low, high, values.shape[1] + 1)
-    unbounded = recession(likelihood.differences(), parameters=len(start), hessian=likelihood(start)[2])
+def _fit(likelihood: CensoredTimes, unbounded: Recession, start: Numbers) -> _Fit:
     top = maximise(likelihood, start)
     scale = float(1 / top.parameters[-1])
     slopes = top.parameters[:-1] * scale
@@ -334,7 +336,7 @@ def _fit(low: Numbers, high: Numbers, values: Numbers, distribution: Distributio
     change[:-1, -1] = -slopes * scale
     change[-1, -1] = -scale
     return _Fit(
-        distribution=distribution,
+        distribution=likelihood.distribution,
         top=top,
         unbounded=unbounded,
         slopes=np.where((unbounded.down | unbounded.up)[:-1], np.nan, slopes),
@@ -370,9 +372,9 @@ def _row(
         "exponent": coefficient if doubling else math.nan,
         "exponent_low": low if doubling else math.nan,
         "exponent_high": high if doubling else math.nan,
-        "time_ratio": math.exp(factor * coefficient),
-        "low": math.exp(factor * low),
-        "high": math.exp(factor * high),
+        "time_ratio": exponential(factor * coefficient),
+        "low": exponential(factor * low),
+        "high": exponential(factor * high),
         "p_value": p_value,
         "coefficient": coefficient,
         "standard_error": error,

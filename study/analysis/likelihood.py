@@ -84,6 +84,11 @@ def maximise(log_likelihood: LogLikelihood, start: Numbers) -> Maximum:
     return Maximum(parameters=parameters, value=value, hessian=hessian)
 
 
+def exponential(value: float) -> float:
+    """The exponential of the end of an interval, infinite where a double cannot hold it."""
+    return math.inf if value > 700 else math.exp(value)
+
+
 def restricted(log_likelihood: LogLikelihood, *, position: int, to: float) -> LogLikelihood:
     """The log-likelihood of the other parameters, with the one at `position` held at a value."""
 

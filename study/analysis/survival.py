@@ -63,7 +63,9 @@ class SurvivalAnalysis:
         if self.trials == 0:
             return f"No trial has a result ({self.failed} failed)." if self.failed else "There are no trials."
         without = f"; {self.failed} more failed and are in no number here" if self.failed else ""
-        if self.diverged == 0:
+        if self.trials == 1:
+            found = "The one trial diverged" if self.diverged else "The one trial survived its budget"
+        elif self.diverged == 0:
             found = f"None of the {self.trials} trials diverged within its budget"
         elif self.survived == 0:
             found = f"All of the {self.trials} trials diverged"

@@ -332,12 +332,15 @@ def varying_axes(table: pd.DataFrame, *, among: Iterable[str] | None = None) -> 
     """The columns of axes that have more than one value in the usable trials, in the documented order.
 
     Args:
-        among: Columns to look at; without it all axes but `budget` and `seed`, which are no properties of a model.
+        among: Columns to look at, those that the table lacks aside; without it all axes but `budget` and `seed`, which
+            are no properties of a model.
     """
     rows = usable(table)
     names = AXIS_OF if among is None else tuple(among)
     left_out = ("budget", "seed") if among is None else ()
-    return tuple(name for name in names if name not in left_out and rows[name].nunique(dropna=False) > 1)
+    return tuple(
+        name for name in names if name in rows and name not in left_out and rows[name].nunique(dropna=False) > 1
+    )
 
 
 if __name__ == "__main__":
