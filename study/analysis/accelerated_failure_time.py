@@ -12,7 +12,8 @@ model identification, 1974); all have the same number of parameters.
 update n - 1 and by update n: a time-to-NaN of n is known to the interval (n - 1, n]. With times such as 2 or 5 that
 matters: at n = 2 the logarithm is uncertain by more than the scatter. Such times are therefore interval-censored here,
 and those of survivors right-censored at the updates they ran. `observed="exact"` takes n for the time itself, to
-compare with other programs.
+compare with other programs; where a fifth of the times are 1 or 2, its 95% interval of the learning rate's exponent
+covers the truth in 15 of 100 simulated studies, and that of the intervals in 94.
 
 **Intervals** are Wald's, from the observed information (the exact Hessian at the maximum). Maximum likelihood takes the
 scatter for smaller than it is by about sqrt((d - q) / d), with d divergences and q coefficients, the intercept among
