@@ -1,5 +1,5 @@
-"""Analysis of a study's results table: pandas in, numbers and figures out.
+"""Analysis of a study: the results table in, numbers in frozen dataclasses, tables and figures out.
 
-Nothing here imports TensorFlow, MLflow or Optuna; a table read from a CSV or Parquet file does as well as one read from
-the store.
+It knows pandas, and neither TensorFlow nor MLflow nor Optuna. Read `table` (what a table holds), then the question:
+`survival` (how long until a NaN), `boundary` and `phase_diagram` (where), `importance` (what moves it), `claims`.
 """

@@ -1,0 +1,347 @@
+"""The results table: its columns, in one place, and the way from a file to a table that can be trusted.
+
+One row is one trial. `study.tracking.read_results` makes the table from MLflow, `study results STUDY --out FILE` writes
+it, and `load_results` reads that file back with the same types. `python -m study.analysis.table` prints the columns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from study.config import AXES, TrialConfig, allowed, axis_value, is_optional, kind_of
+from study.errors import UserError
+from study.result import OUTCOMES
+
+ColumnType = Literal["Int64", "float64", "boolean", "str"]
+
+ENDINGS = (".csv", ".parquet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of the results table."""
+
+    name: str
+    dtype: ColumnType
+    """The pandas type; `Int64`, `boolean` and `str` hold missing values, `float64` has NaN for them."""
+    unit: str
+    meaning: str
+    required: bool = True
+    """Whether a table without it is refused; a missing optional column is added empty."""
+
+
+def column_of(axis: str) -> str:
+    """Name of an axis's column: the axis `updates` is `budget`, since `updates` are those that were run."""
+    return "budget" if axis == "updates" else axis
+
+
+AXIS_OF: dict[str, str] = {column_of(axis): axis for axis in AXES}
+"""The axis that a column holds, by the column's name, in the documented order."""
+
+_AXIS_TYPES: dict[type, ColumnType] = {int: "Int64", float: "float64", bool: "boolean", str: "str"}
+
+
+def _axis_column(name: str) -> Column:
+    axis = AXIS_OF[name]
+    meaning = TrialConfig.model_fields[axis].description or ""
+    if is_optional(axis):
+        meaning += "; missing where it is unset"
+    return Column(
+        name=name, dtype=_AXIS_TYPES[kind_of(axis)], unit="updates" if name == "budget" else "", meaning=meaning
+    )
+
+
+def _timeline(what: str, meaning: str) -> Column:
+    return Column(
+        name=what, dtype="Int64", unit="update", meaning=f"{meaning}; missing if there was none", required=False
+    )
+
+
+def _optional(name: str, dtype: ColumnType, unit: str, meaning: str) -> Column:
+    return Column(name=name, dtype=dtype, unit=unit, meaning=meaning, required=False)
+
+
+_OUTCOME = (
+    Column(name="trial_number", dtype="Int64", unit="", meaning="number of the trial in its study, from 0"),
+    Column(name="outcome", dtype="str", unit="", meaning="diverged, survived or failed (no result)"),
+    Column(
+        name="time_to_nan",
+        dtype="Int64",
+        unit="update",
+        meaning="1-based number of the first update whose loss is not finite; missing unless the trial diverged",
+    ),
+    Column(
+        name="updates",
+        dtype="Int64",
+        unit="updates",
+        meaning="updates run, the diverging one included; a survivor's time-to-NaN is right-censored here",
+    ),
+    _optional("wall_seconds", "float64", "s", "wall-clock time of the trial"),
+)
+
+_ABOUT = (
+    _optional("engine", "str", "", "engine that trained it: compiled or reference"),
+    _optional("device", "str", "", "what trained it: CPU, or the GPU's name"),
+    _optional("loss_at_divergence", "str", "", "the loss that was not finite: nan, inf or -inf"),
+    _optional("failure", "str", "", "why a failed trial has no result"),
+    _optional("run_id", "str", "", "MLflow run"),
+)
+
+_TIMELINE = (
+    *(
+        _timeline(f"nonfinite_{what}", f"first update with a non-finite {name}")
+        for what, name in (
+            ("gate", "gate"),
+            ("cell_state", "cell state"),
+            ("hidden_state", "hidden state"),
+            ("output", "output"),
+            ("loss", "loss"),
+            ("gradient", "gradient"),
+            ("weight", "weight"),
+        )
+    ),
+    _timeline("loss_exceeded", "first update whose loss was finite and above 10"),
+)
+
+_ONSET = (
+    _optional("onset_update", "Int64", "update", "update of the very first non-finite number"),
+    _optional("onset_phase", "str", "", "phase of that update: forward, loss, backward or optimizer"),
+    _optional("onset_layer", "str", "", "layer in which it appeared: lstm_1, dense, ..."),
+    _optional("onset_direction", "str", "", "forward or backward of a bidirectional layer"),
+    _optional("onset_tensor", "str", "", "tensor in which it appeared: cell_state, hidden_state, logit, ..."),
+    _optional("onset_timestep", "Int64", "timestep", "its timestep, from 0"),
+    _optional("onset_sample", "Int64", "", "its sequence in the batch, from 0"),
+    _optional("onset_unit", "Int64", "", "its unit, from 0"),
+    _optional("onset_value", "str", "", "what it was: inf, -inf or nan"),
+)
+
+_GROWTH = (
+    _optional("max_hidden", "float64", "", "largest absolute hidden state at the last timestep"),
+    _optional("max_cell", "float64", "", "largest absolute cell state at the last timestep"),
+    _optional(
+        "hidden_growth", "float64", "1/timestep", "growth rate of the hidden state: slope of log max over timesteps"
+    ),
+    _optional("cell_growth", "float64", "1/timestep", "growth rate of the cell state: slope of log max over timesteps"),
+    _optional("gradient_norm", "float64", "", "norm of the gradient before clipping"),
+    _optional("weight_norm", "float64", "", "norm of the weights"),
+    _optional("weight_distance", "float64", "", "distance of the weights from the initial ones"),
+)
+
+COLUMNS: tuple[Column, ...] = (
+    *_OUTCOME,
+    *map(_axis_column, AXIS_OF),
+    *_ABOUT,
+    *_TIMELINE,
+    *_ONSET,
+    *_GROWTH,
+)
+"""Every column of the results table, in order. Growth is that at the last update in which the number was finite."""
+
+
+def columns_table() -> str:
+    """The columns of the results table as Markdown."""
+    rows = ["| column | type | unit | meaning |", "| --- | --- | --- | --- |"]
+    rows += [f"| `{c.name}` | {c.dtype} | {c.unit or '-'} | {c.meaning} |" for c in COLUMNS]
+    return "\n".join(rows)
+
+
+def load_results(path: Path | str) -> pd.DataFrame:
+    """Read a results table from a file that `study results STUDY --out FILE` wrote.
+
+    Args:
+        path: A file that ends in .csv or .parquet.
+
+    Returns:
+        One row a trial, by trial number, with the columns of `COLUMNS` in their order and types; optional columns
+        that an older table lacks are there and empty, and unknown ones come last, as they were.
+
+    Raises:
+        UserError: No such file, another ending, not such a file, a required column that is missing, or a value
+            that cannot be.
+    """
+    path = Path(path)
+    if path.suffix not in ENDINGS:
+        raise UserError(f"{path}: a results table is a file that ends in {' or '.join(ENDINGS)}")
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; `study results STUDY --out {path.name}` writes one")
+    try:
+        if path.suffix == ".parquet":
+            table = pd.read_parquet(path)
+        else:
+            # pandas would take the loss `nan` for a missing one.
+            table = pd.read_csv(path, dtype="str", keep_default_na=False, na_values=[""])
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(f"{path}: cannot be read as {path.suffix[1:]} ({reason})") from error
+    return as_results(table, where=str(path))
+
+
+def as_results(table: pd.DataFrame, *, where: str = "the results table") -> pd.DataFrame:
+    """Give a table of trials the documented columns and types, and check its values.
+
+    Args:
+        table: One row a trial; numbers and truth values may be text.
+        where: What the table comes from, named at the start of an error message.
+
+    Raises:
+        UserError: A required column that is missing, or a value that cannot be.
+    """
+    missing = [column.name for column in COLUMNS if column.required and column.name not in table]
+    if missing:
+        raise UserError(
+            f"{where}: lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)} of a results table"
+        )
+    table = table.reset_index(drop=True)
+    columns = {
+        column.name: _typed(table[column.name], column, where=where)
+        if column.name in table
+        else pd.Series(None, index=table.index, dtype=_pandas_type(column.dtype))
+        for column in COLUMNS
+    }
+    unknown: dict[str, pd.Series] = {str(name): table[name] for name in table if name not in columns}
+    typed = pd.DataFrame({**columns, **unknown})
+    _check_outcomes(typed, where=where)
+    _check_axes(typed, where=where)
+    return typed.sort_values("trial_number", ignore_index=True)
+
+
+def _pandas_type(dtype: ColumnType) -> Any:
+    # Text whose missing values are NaN is what pandas infers for a column of strings.
+    return pd.StringDtype(na_value=np.nan) if dtype == "str" else dtype
+
+
+_TRUTH = {"true": True, "false": False}
+
+
+def _whole(value: object) -> int:
+    number = float(str(value))
+    if not number.is_integer():
+        raise ValueError
+    # Not int(number): a seed of more than 53 bits would lose some.
+    return int(str(value)) if str(value).lstrip("+-").isdigit() else int(number)
+
+
+def _truth(value: object) -> bool:
+    if (truth := _TRUTH.get(str(value).lower())) is None:
+        raise ValueError
+    return truth
+
+
+_PARSERS: dict[ColumnType, tuple[Callable[[object], object], str]] = {
+    "Int64": (_whole, "whole numbers"),
+    "float64": (lambda value: float(str(value)), "numbers"),
+    "boolean": (_truth, "true or false"),
+}
+
+
+def _typed(values: pd.Series, column: Column, *, where: str) -> pd.Series:
+    wanted = _pandas_type(column.dtype)
+    if values.dtype == wanted:
+        return values
+    if column.dtype == "str":
+        return values.astype(object).where(values.notna(), np.nan).astype(wanted)
+    parse, takes = _PARSERS[column.dtype]
+    parsed: list[object] = []
+    for row, value in enumerate(values, start=1):
+        if pd.isna(value):
+            parsed.append(math.nan if column.dtype == "float64" else pd.NA)
+            continue
+        try:
+            parsed.append(parse(value))
+        except (ValueError, OverflowError):
+            raise UserError(f"{where}: {column.name}={value} in row {row} is not allowed; it takes {takes}") from None
+    return pd.Series(parsed, index=values.index, dtype=wanted, name=column.name)
+
+
+def _check_outcomes(table: pd.DataFrame, *, where: str) -> None:
+    """Refuse a table whose rows cannot have come from trials."""
+    number = table["trial_number"]
+    if number.isna().any():
+        raise UserError(f"{where}: trial_number is missing in row {int(number.isna().to_numpy().argmax()) + 1}")
+    if number.duplicated().any():
+        raise UserError(f"{where}: trial {number[number.duplicated()].iloc[0]} is there twice; a trial has one row")
+    outcome, time, updates, budget = (table[name] for name in ("outcome", "time_to_nan", "updates", "budget"))
+    _refuse(table, ~outcome.isin(OUTCOMES), where, "outcome", f"it is {', '.join(OUTCOMES[:-1])} or {OUTCOMES[-1]}")
+    diverged, survived = outcome == "diverged", outcome == "survived"
+    ran = diverged | survived
+    _refuse(table, diverged & time.isna(), where, "time_to_nan", "a trial that diverged has one")
+    _refuse(table, ~diverged & time.notna(), where, "time_to_nan", "only a trial that diverged has one")
+    _refuse(table, ran & updates.isna(), where, "updates", "a trial that diverged or survived has run some")
+    _refuse(table, _true(updates < 1), where, "updates", "it is at least 1")
+    _refuse(table, diverged & _true(time != updates), where, "time_to_nan", "it is the last of the updates run")
+    _refuse(table, _true(updates > budget), where, "updates", "it is at most the budget")
+    _refuse(table, survived & _true(updates != budget), where, "updates", "a trial that survived ran its whole budget")
+    for column in _TIMELINE:
+        _refuse(table, _true(table[column.name] < 1), where, column.name, "it is at least 1")
+
+
+def _true(condition: pd.Series) -> pd.Series:
+    """A condition on numbers that may be missing; a missing one does not meet it."""
+    return condition.fillna(False).astype(bool)
+
+
+def _refuse(table: pd.DataFrame, wrong: pd.Series, where: str, column: str, rule: str) -> None:
+    if wrong.any():
+        row = table[wrong].iloc[0]
+        given = "missing" if pd.isna(row[column]) else row[column]
+        about = f" ({row['outcome']})" if column != "outcome" else ""
+        raise UserError(f"{where}: {column}={given} of trial {row['trial_number']}{about} is not allowed; {rule}")
+
+
+def _check_axes(table: pd.DataFrame, *, where: str) -> None:
+    for name, axis in AXIS_OF.items():
+        values = table[name]
+        if not is_optional(axis):
+            _refuse(table, values.isna(), where, name, f"it takes {allowed(axis)}")
+        for value in values.dropna().unique().tolist():
+            try:
+                axis_value(axis, value)
+            except ValueError:
+                _refuse(table, _true(values == value), where, name, f"it takes {allowed(axis)}")
+
+
+def usable(table: pd.DataFrame) -> pd.DataFrame:
+    """The trials that have a result: all but the failed ones, with the rows' own index."""
+    return table[table["outcome"] != "failed"]
+
+
+def durations(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Survival data: how long each trial is known to have trained, and whether it then diverged.
+
+    A trial that diverged has the duration `time_to_nan` and the event True. One that survived is right-censored at the
+    updates it ran: the event is False, and its time-to-NaN is only known to be larger. Failed trials have no duration.
+
+    Returns:
+        duration: Whole updates (int64), one for each usable row, with the table's index.
+        event: Truth values (bool), likewise.
+    """
+    table = usable(table)
+    event = (table["outcome"] == "diverged").rename("event")
+    duration = table["time_to_nan"].where(event, table["updates"]).astype("int64").rename("duration")
+    return duration, event.astype(bool)
+
+
+def varying_axes(table: pd.DataFrame, *, among: Iterable[str] | None = None) -> tuple[str, ...]:
+    """The columns of axes that have more than one value in the usable trials, in the documented order.
+
+    Args:
+        among: Columns to look at, those that the table lacks aside; without it all axes but `budget` and `seed`, which
+            are no properties of a model.
+    """
+    rows = usable(table)
+    names = AXIS_OF if among is None else tuple(among)
+    left_out = ("budget", "seed") if among is None else ()
+    return tuple(
+        name for name in names if name in rows and name not in left_out and rows[name].nunique(dropna=False) > 1
+    )
+
+
+if __name__ == "__main__":
+    print(columns_table())
