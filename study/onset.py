@@ -65,17 +65,17 @@ class Onset:
     update: int
     phase: str
     """`forward`, `loss`, `backward` or `optimizer`."""
-    layer: str | None
+    layer: str | None = None
     """`front_end`, `lstm_1`, `dense` and so on."""
-    direction: str | None
+    direction: str | None = None
     """`forward` or `backward`, of an LSTM."""
     tensor: str
     """What the number belongs to: `cell_state`, `candidate_sum`, `gradient of lstm_1/forward/kernel` and so on."""
-    timestep: int | None
-    sample: int | None
-    unit: int | None
+    timestep: int | None = None
+    sample: int | None = None
+    unit: int | None = None
     """Unit of an LSTM, or feature."""
-    index: tuple[int, ...]
+    index: tuple[int, ...] = ()
     """Place in the tensor."""
     value: str
     """`inf`, `-inf` or `nan`."""

@@ -32,7 +32,7 @@ def run_trial(config: TrialConfig) -> TrialResult:
         for progress in training.calls(config):
             rows += list(progress.figures.numpy()[: int(progress.update) - len(rows)])
             if onset is None and np.any(progress.first.numpy()):
-                onset = instrumented.onset(config, progress)
+                onset = instrumented.onset(config, progress, rows[-1])
         losses = [float(row[0]) for row in rows]
         return TrialResult(
             config=config,

@@ -35,8 +35,7 @@ def figures(
     """
     largest = tf.stack([probe.largest for probe in probes])  # (cells, 2, probed)
     at_the_end = tf.reduce_max(largest[:, :, -1], axis=0)
-    rates = growth_rate(largest, timesteps=timesteps)
-    rates = tf.reduce_max(tf.where(tf.math.is_nan(rates), -math.inf, rates), axis=0)
+    rates = fastest(largest, timesteps=timesteps)
     by_name = {
         "max_hidden": at_the_end[0],
         "max_cell": at_the_end[1],
@@ -47,6 +46,12 @@ def figures(
         "weight_distance": tf.norm(weights - initial),
     }
     return tf.stack([loss, *(by_name[name] for name in FIGURES)])
+
+
+def fastest(largest: Tensor, *, timesteps: int) -> Tensor:
+    """Growth rates of |h| and |c| of the cells that grow fastest, (2,); from (cells, 2, probed timesteps)."""
+    rates = growth_rate(largest, timesteps=timesteps)
+    return tf.reduce_max(tf.where(tf.math.is_nan(rates), -math.inf, rates), axis=0)
 
 
 def growth_rate(largest: Tensor, *, timesteps: int) -> Tensor:

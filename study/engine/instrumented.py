@@ -4,25 +4,29 @@ The compiled program says at which update the first number was not finite, and k
 From there `onset` runs the same update again: `training.update` itself, executed operation by operation, with the same
 formulas for a timestep (`lstm.forward_step`, `lstm.backward_step`) on NumPy arrays.
 
-NumPy's matrix products round differently in the last bits. Where an overflow is so close to the largest float32 that
-it does not come again, the onset is where the numbers come closest to it, and its `warning` says so.
+NumPy's matrix products round differently in the last bits, which some trials amplify until they are another trial.
+Where the growth over the timesteps is not that of the compiled program, or no such number comes again, the replay is
+made once more with every timestep starting from what the compiler computed (`captured`). Where even so an overflow
+is hidden by rounding, the onset is where the numbers come closest to the largest, and its `warning` says so.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from study.config import TrialConfig
-from study.engine import activations, lstm, training
+from study.engine import activations, growth, lstm, training
+from study.engine.captured import captured
 from study.engine.instruments import Instruments
 from study.engine.lstm import GATES, KEPT, Cell, Probe, Step
 from study.engine.runtime import tf
 from study.engine.structure import Structure
+from study.growth import FIGURES
 from study.onset import EVENTS, Onset
 
 Tensor: TypeAlias = Any
@@ -41,7 +45,7 @@ class Observed:
         direction: As in `Onset`.
         tensor: As in `Onset`.
         values: Its numbers.
-        axes: Names of its axes: `timestep`, `sample`, `unit`, or `row` and `column` of weights.
+        axes: Names of its axes: `timestep`, `sample`, `unit`, or `row` and `column` of weights (`tap` of a convolution).
         operands: Place -> the numbers that the one at this place was made of.
     """
 
@@ -64,6 +68,8 @@ class Recorder(Instruments):
     def __init__(self, structure: Structure) -> None:
         self.structure = structure
         self.observed: list[Observed] = []
+        self.largest: list[Tensor] = []
+        """Of every cell, in order, its `Probe.largest`."""
         self.timesteps: dict[str, dict[str, np.ndarray]] = {}
         """Cell -> tensor of `lstm.Step` or `projected` -> (timesteps, batch, units), in the order of the input."""
 
@@ -112,7 +118,7 @@ class Recorder(Instruments):
 
     def _saw_weights(self, phase: str, weight: str, tensor: str, values: np.ndarray) -> None:
         layer, *direction, _ = weight.split("/")
-        axes = ("row", "column")[2 - values.ndim :]
+        axes = ("tap", "row", "column")[3 - values.ndim :]
         found = self._observed(phase, layer, direction[0] if direction else None, tensor.format(weight), values, axes)
         self.saw([found])
 
@@ -174,6 +180,7 @@ class Recorder(Instruments):
             tf.constant(np.where(np.isfinite(sequences["hidden"]).all(axis=0), np.float32(0), np.float32(np.nan))),
             tf.constant(np.stack(largest)),
         )
+        self.largest.append(probe.largest)
         return output, (tf.constant(sequences["hidden"][last]), tf.constant(sequences["cell"][last])), probe
 
     def _forward(
@@ -203,6 +210,7 @@ class Recorder(Instruments):
                     activate=activate,
                     gate=gate,
                 )
+                step = self.settled(cell, t, step)
                 hidden, carried = step.hidden, step.cell
                 steps.append(step)
         in_order = steps[::-1] if cell.backwards else steps
@@ -255,6 +263,10 @@ class Recorder(Instruments):
                         cell.recurrent_activation, upstream, y, semantics=cell.semantics, ops=activations.ARRAYS
                     ),
                 )
+                settled = self.settled_gradients(cell, t, d_sums)
+                if settled is not d_sums:
+                    d_sums = settled
+                    d_hidden = sum(d @ kernel * mask for d, kernel, mask in zip(d_sums, transposed, masks, strict=True))
                 for gate, d_sum in zip(GATES, d_sums, strict=True):
                     gradients[f"{gate}_sum"][t] = d_sum
                 gradients["cell"][t] = d_cell
@@ -264,6 +276,14 @@ class Recorder(Instruments):
         told = {f"gradient of {_LONG.get(name, name)}": values for name, values in gradients.items()}
         self._saw_steps("backward", cell, told, _backward_operands(told, sequences, cell))
         return [gradients[f"{gate}_sum"] for gate in GATES], d_kernels
+
+    def settled(self, cell: Cell, t: int, step: Step) -> Step:
+        """What to go on with after timestep t."""
+        return step
+
+    def settled_gradients(self, cell: Cell, t: int, d_sums: list[np.ndarray]) -> list[np.ndarray]:
+        """What to go on with, of the gradients of the gates' sums, before timestep t."""
+        return d_sums
 
     def _saw_steps(
         self, phase: str, cell: Cell, sequences: Mapping[str, np.ndarray], operands: Callable[[str], Operands]
@@ -367,89 +387,135 @@ class _Found(Exception):
         self.index = index
 
 
-class _Seeker(Recorder):
-    """Stops at the first number beyond a limit or NaN."""
+class _Differs(Exception):
+    """Ends a replay that has become another trial."""
 
-    def __init__(self, structure: Structure, *, limit: float) -> None:
+
+class Seeker(Recorder):
+    """Ends the update, by an exception, at the first number beyond a limit or NaN, but not within the forward pass.
+
+    Args:
+        structure: Of the trial.
+        limit: Largest magnitude that is not beyond.
+        rates: `hidden_growth` and `cell_growth` of the update by the compiled program, to hold the replay against.
+    """
+
+    def __init__(self, structure: Structure, *, limit: float = LARGEST, rates: np.ndarray | None = None) -> None:
         super().__init__(structure)
         self._limit = limit
+        self._rates = rates
+        self._found: _Found | None = None
 
     def saw(self, group: Sequence[Observed], *, time_step: int | None = None) -> None:
         super().saw(group)
+        if self._found is None:
+            self._found = self._first_beyond(group, time_step)
+        forward = group[0].phase == "forward"
+        if forward and group[0].tensor == "logit" and not self._alike():
+            raise _Differs
+        if self._found is not None and (not forward or group[0].tensor == "logit"):
+            raise self._found
+
+    def _first_beyond(self, group: Sequence[Observed], time_step: int | None) -> _Found | None:
         beyond = [~(np.abs(one.values) <= self._limit) for one in group]
         if time_step is None:
-            for one, where in zip(group, beyond, strict=True):
-                if where.any():
-                    raise _Found(one, _place(where))
-            return
+            return next(
+                (_Found(one, _place(where)) for one, where in zip(group, beyond, strict=True) if where.any()), None
+            )
         at = [where.any(axis=(1, 2))[::time_step] for where in beyond]
         firsts = [int(np.argmax(where)) if where.any() else len(where) for where in at]
         first = min(firsts)
-        if first < len(at[0]):
-            which = firsts.index(first)
-            t = first if time_step == 1 else len(at[0]) - 1 - first
-            raise _Found(group[which], (t, *_place(beyond[which][t])))
+        if first == len(at[0]):
+            return None
+        which = firsts.index(first)
+        t = first if time_step == 1 else len(at[0]) - 1 - first
+        return _Found(group[which], (t, *_place(beyond[which][t])))
+
+    def _alike(self) -> bool:
+        """Whether the growth over the timesteps is that of the compiled program."""
+        if self._rates is None:
+            return True
+        rates = growth.fastest(tf.stack(self.largest), timesteps=self.structure.timesteps).numpy()
+        return bool(np.allclose(rates, self._rates, rtol=RATES_ALIKE, atol=1e-5, equal_nan=True))
+
+
+RATES_ALIKE = 0.01
+"""Relative difference of growth rates beyond which a replay is held to be another trial."""
+
+
+class _Exact(Seeker):
+    """A replay in which every timestep starts from what the compiler had computed before it."""
+
+    def __init__(self, structure: Structure, *, limit: float, exact: Mapping[str, np.ndarray]) -> None:
+        super().__init__(structure, limit=limit)
+        self._exact = exact
+
+    def observe(self, name: str, tensor: Tensor) -> Tensor:
+        return super().observe(name, tf.constant(self._exact[name]))
+
+    def settled(self, cell: Cell, t: int, step: Step) -> Step:
+        return step._replace(**{name: self._exact[f"{cell.name} forward {name}"][t] for name in KEPT})
+
+    def settled_gradients(self, cell: Cell, t: int, d_sums: list[np.ndarray]) -> list[np.ndarray]:
+        return [self._exact[f"{cell.name} backward {gate}"][t] for gate in GATES]
 
 
 def _place(where: np.ndarray) -> tuple[int, ...]:
     return tuple(int(i) for i in np.unravel_index(int(np.argmax(where)), where.shape))
 
 
-NEARLY = (0.999, 0.9, 0.5)
-"""Shares of the largest float32 that count as an overflow where none comes again; see the module's text."""
+NEARLY = (0.999, 0.9)
+"""Shares of the largest float32 that count as an overflow where rounding has hidden it; see the module's text."""
 
 
-def onset(config: TrialConfig, progress: training.Progress) -> Onset:
+def onset(config: TrialConfig, progress: training.Progress, figures: np.ndarray) -> Onset:
     """The very first number that is not finite in the update that `progress` ends with.
 
     Args:
         config: The trial.
         progress: Where it stands after an update that brought one of `EVENTS`.
+        figures: The update's row of `Progress.figures`.
     """
-    found = replay_to_onset(config, int(progress.update), progress.before)
+    number, before = int(progress.update), progress.before
+    rates = figures[[1 + list(FIGURES).index(name) for name in ("hidden_growth", "cell_growth")]]
+    found = seek(config, number, before, Seeker(Structure.of(config), rates=rates))
     if found is not None:
         return found
-    event = next(event for event, number in zip(EVENTS, progress.first.numpy(), strict=True) if number)
-    phase = {"loss": "loss", "gradient": "backward", "optimizer_state": "optimizer", "weight": "optimizer"}
+    exact = captured(config, number, before)
+    for share in (1.0, *NEARLY):
+        found = seek(config, number, before, _Exact(Structure.of(config), limit=share * LARGEST, exact=exact))
+        if found is not None:
+            nearly = "it came close to the largest number in the replay, and did not pass it by rounding"
+            return found if share == 1.0 else replace(found, warning=nearly)
+    event = next(event for event, first in zip(EVENTS, progress.first.numpy(), strict=True) if first)
     return Onset(
-        update=int(progress.update),
-        phase=phase.get(event, "forward"),
-        layer=None,
-        direction=None,
+        update=number,
+        phase={"loss": "loss", "gradient": "backward"}.get(event, "optimizer" if event in LATE else "forward"),
         tensor=event,
-        timestep=None,
-        sample=None,
-        unit=None,
-        index=(),
         value="nan",
-        warning="the compiled program met it, its replay in NumPy did not",
+        warning="the compiled program met it, its replay did not",
     )
 
 
-def replay_to_onset(
-    config: TrialConfig,
-    number: int,
-    before: training.Training,
-    *,
-    seeker: Callable[..., _Seeker] = _Seeker,
-) -> Onset | None:
-    """The first number of an update that is not finite, or comes closest; None where none comes close.
+LATE = ("optimizer_state", "weight")
+
+
+def seek(config: TrialConfig, number: int, before: training.Training, seeker: Seeker) -> Onset | None:
+    """The first number of an update that a seeker finds; None where there is none, or the replay is another trial.
 
     Args:
         config: The trial.
         number: Of the update.
         before: What it starts from.
-        seeker: Made with a structure and a limit.
+        seeker: Made for the trial's structure.
     """
-    structure = Structure.of(config)
     settings = training.Settings.of(config)
-    for share in (1.0, *NEARLY):
-        recorder = seeker(structure, limit=share * LARGEST)
-        try:
-            training.update(tf.constant(number, tf.int64), before, settings, structure=structure, instruments=recorder)
-        except _Found as found:
-            nearly = "in the replay it comes close to the largest number, and by rounding does not pass it"
-            return _described(number, found, warning=_data_warning(recorder) if share == 1.0 else nearly)
+    try:
+        training.update(tf.constant(number, tf.int64), before, settings, structure=seeker.structure, instruments=seeker)
+    except _Found as found:
+        return _described(number, found, warning=_data_warning(seeker))
+    except _Differs:
+        pass
     return None
 
 

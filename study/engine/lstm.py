@@ -86,6 +86,7 @@ def lstm(
     *,
     cell: Cell,
     return_sequences: bool,
+    keep: Callable[[str, Mapping[str, Tensor]], None] = lambda phase, sequences: None,
 ) -> tuple[Tensor, tuple[Tensor, Tensor], Probe]:
     """Run an LSTM over a sequence; differentiable once, in `projected` and `recurrent_kernel`.
 
@@ -96,6 +97,7 @@ def lstm(
         state: Hidden and cell state before the first timestep, each (batch, units); no gradient flows to them.
         cell: See there.
         return_sequences: Whether to return the hidden states of all timesteps, or that of the last one read.
+        keep: Is given `forward` and the tensors of `KEPT`, then `backward` and the gradients of the gates' sums.
 
     Returns:
         (timesteps, batch, units) in the order of the input, or (batch, units); the hidden and cell state after the
@@ -107,10 +109,12 @@ def lstm(
         *given, kernel = tensors
         kernels = tf.split(kernel, len(GATES), axis=1)
         kept, last, probe = forward(given, kernels, masks, state, cell=cell)
+        keep("forward", kept)
 
         def gradient(d_output: Tensor, *_: Tensor) -> list[Tensor]:
             d_hidden, d_last = (d_output, None) if return_sequences else (None, d_output)
             d_projected, d_kernels = backward(d_hidden, d_last, kept, kernels, masks, state, cell=cell)
+            keep("backward", dict(zip(GATES, d_projected, strict=True)))
             return [*d_projected, tf.concat(d_kernels, axis=1)]
 
         return (kept["hidden"] if return_sequences else last[0], *last, *probe), gradient
