@@ -1,7 +1,8 @@
 """Engines: what turns configurations into results. Importing this package does not import TensorFlow.
 
 Read `batches` (what a trial is fed), `keras_2_2_4` (the older arithmetic) and `reference` (a trial on Keras's own
-layers) in that order; then the compiled engine: `activations`, `lstm`, `model`, `optimizer`, `training`.
+layers) in that order; then the compiled engine: `activations`, `lstm`, `model`, `optimizer`, `training`,
+and for populations `side_by_side` and `philox`.
 """
 
 from __future__ import annotations
@@ -19,18 +20,42 @@ ENGINES: dict[str, str] = {"compiled": "study.engine.training", "reference": "st
 DEFAULT_ENGINE = "compiled"
 
 
-def run(configs: Sequence[TrialConfig], *, engine: str = DEFAULT_ENGINE) -> list[TrialResult]:
+STRUCTURE = (
+    "units",
+    "layers",
+    "timesteps",
+    "features",
+    "batch_size",
+    "bidirectional",
+    "front_end",
+    "recurrent_activation",
+    "semantics",
+    "optimizer",
+)
+"""Axes that a compiled program is made for; trials that agree in them share one, and can be trained side by side."""
+
+
+def structure_of(config: TrialConfig) -> tuple[object, ...]:
+    """The trial's values of `STRUCTURE`."""
+    return tuple(getattr(config, axis) for axis in STRUCTURE)
+
+
+def run(
+    configs: Sequence[TrialConfig], *, engine: str = DEFAULT_ENGINE, population: int | None = None
+) -> list[TrialResult]:
     """Train every configuration and return the results in the same order.
 
     Args:
         configs: The trials.
         engine: A name in `ENGINES`.
+        population: Number of trials of one structure that a program trains side by side, see `training`; None chooses
+            by the device. Whatever else is trained, a trial's numbers are the same for the same population.
 
     Raises:
-        UserError: There is no engine of that name.
+        UserError: There is no engine of that name, or it trains one trial at a time.
         RuntimeError: TensorFlow already runs in this process with other settings; see `runtime`.
     """
     if engine not in ENGINES:
         raise UserError(f"engine={engine} is not known; engine takes {' or '.join(ENGINES)}")
-    results: list[TrialResult] = import_module(ENGINES[engine]).run(configs)
+    results: list[TrialResult] = import_module(ENGINES[engine]).run(configs, population=population)
     return results
