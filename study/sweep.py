@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from study.config import TrialConfig, as_text
-from study.engine import DEFAULT_ENGINE
+from study.engine import DEFAULT_ENGINE, check_population, structure_of
 from study.environment import git_commit, machine, versions
 from study.home import Home
 from study.interrupt import raise_if_stopped
@@ -45,7 +45,9 @@ class SweepOptions:
     """Seed of the sampler, and of the trials' own seeds."""
     engine: str = DEFAULT_ENGINE
     workers: int | None = None
-    """Number of trials at a time; None takes one a GPU or one a core."""
+    """Number of processes; None takes one a GPU or one a core."""
+    population: int | None = None
+    """Trials of one structure that a process trains side by side; None as in `study.workers.Workers`."""
     scheduler: str | None = None
     """Address of a Dask scheduler."""
     patience: float = 600
@@ -83,12 +85,14 @@ def run_sweep(
         home: Where to keep it.
         console: Where to show progress.
         stop: Set to end the sweep early, keeping what is finished; see `study.interrupt`.
-        train: What a worker does with a trial.
+        train: What a worker does with trials.
 
     Raises:
-        UserError: A store that cannot be used, or a study of this name that is another.
+        UserError: A store that cannot be used, a study of this name that is another, or a population for an engine
+            that trains one trial at a time.
         KeyboardInterrupt: `stop` was set while nothing of the sweep's own was under way.
     """
+    check_population(options.engine, options.population)
     stop = stop or Event()
     home.create()
 
@@ -181,11 +185,16 @@ class _Sweep:
         self._ledger.requeue()
 
     def _train_trials(self, left: int) -> None:
-        with Workers(count=self._options.workers, scheduler=self._options.scheduler, train=self._train) as workers:
+        with Workers(
+            count=self._options.workers,
+            scheduler=self._options.scheduler,
+            population=self._options.population,
+            train=self._train,
+        ) as workers:
             self._workers = workers
             self._say(
                 f"{self._options.name}: {left} of {self._space.trials} trials to run on {workers.device}, "
-                f"{workers.count} at a time, {self._options.engine} engine"
+                f"{workers.count * workers.together} at a time, {self._options.engine} engine"
             )
             with self._progress:
                 try:
@@ -197,11 +206,12 @@ class _Sweep:
         asked = 0
         try:
             while not self._stop.is_set() and (asked < left or workers.busy or self._journalled):
-                while asked < left and workers.busy < workers.count and not self._stop.is_set():
-                    asked += 1
-                    number, config = self._ledger.ask()
-                    self._configs[number] = config
-                    workers.submit(number, config, engine=self._options.engine)
+                while asked < left and workers.free and not self._stop.is_set():
+                    trials = dict(self._ledger.ask() for _ in range(min(workers.together, left - asked)))
+                    asked += len(trials)
+                    self._configs |= trials
+                    for group in by_structure(trials):
+                        workers.submit(group, engine=self._options.engine)
                 self._collect(workers, timeout=POLL_SECONDS)
                 while self._journalled:
                     self._settle(self._journalled.popleft())
@@ -246,6 +256,14 @@ class _Sweep:
             while self._collect(self._workers, timeout=0):
                 pass
         raise_if_stopped(self._stop)
+
+
+def by_structure(trials: Mapping[int, TrialConfig]) -> list[list[tuple[int, TrialConfig]]]:
+    """The trials in groups that one program can train."""
+    groups: dict[tuple[object, ...], list[tuple[int, TrialConfig]]] = {}
+    for number, config in trials.items():
+        groups.setdefault(structure_of(config), []).append((number, config))
+    return list(groups.values())
 
 
 def _sweep_tags(space: SearchSpace, options: SweepOptions) -> dict[str, str]:

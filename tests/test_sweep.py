@@ -17,9 +17,12 @@ import psutil
 import pytest
 from distributed import LocalCluster
 
+from study.config import TrialConfig
+from study.sweep import by_structure
 from tests.stores import assert_whole_and_equal, mlflow_runs, optuna_trials
 
 Drive = Callable[..., "subprocess.Popen[str]"]
+Study = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def finish(process: subprocess.Popen[str], *, status: int = 0) -> str:
@@ -79,6 +82,63 @@ def test_a_trial_that_cannot_be_run_is_recorded_as_failed_and_the_sweep_goes_on(
     failed = next(run for run in mlflow_runs(f"sqlite:///{home}/mlflow.db", "failing") if run.info.status == "FAILED")
     assert reason in failed.data.tags["failure"]
     assert failed.data.params["units"]
+
+
+def handed_out(home: Path) -> list[tuple[int, int]]:
+    """Of every task that a worker began: how many trials, and the population."""
+    lines = (home / "handed-out").read_text().splitlines()
+    return [(int(trials), int(population)) for trials, population in map(str.split, lines)]
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"), [("always", "worker process died 3 times"), ("raises", "too large a model")]
+)
+def test_trials_of_a_population_are_handed_out_together_and_fail_alone(
+    home: Path, drive: Drive, tmp_path: Path, mode: str, reason: str
+) -> None:
+    space = tmp_path / "one_structure.yaml"
+    space.write_text("{parameters: {learning_rate: {low: 1e-3, high: 1, log: true}}, updates: 20, trials: 9}")
+    finish(drive(str(space), 9, "together", mode, POPULATION="4"))
+    assert_whole_and_equal(home, "together", trials=9)
+    states = [trial.state.name for trial in optuna_trials(home, "together")]
+    assert [number for number, state in enumerate(states) if state == "FAIL"] == [2]
+    runs = mlflow_runs(f"sqlite:///{home}/mlflow.db", "together")
+    assert [reason in run.data.tags["failure"] for run in runs if run.info.status == "FAILED"] == [True]
+    # After their task came to nothing trials go alone, in a program of the same population; the one that always kills
+    # has three lives then.
+    tasks = handed_out(home)
+    assert {population for _, population in tasks} == {4}
+    assert [trials for trials, _ in tasks].count(4) >= 1
+    assert [trials for trials, _ in tasks].count(1) >= 1 + (6 if mode == "always" else 4)
+
+
+def test_trials_of_different_structures_are_never_handed_out_together() -> None:
+    sizes = (4, 8, 4, 16, 8, 4)
+    trials = {10 + place: TrialConfig(units=units, seed=place) for place, units in enumerate(sizes)}
+    groups = by_structure(trials)
+    assert [[number for number, _ in group] for group in groups] == [[10, 12, 15], [11, 14], [13]]
+    assert all(config == trials[number] for group in groups for number, config in group)
+
+
+def test_a_sweep_of_populations_comes_to_what_the_engine_says(home: Path, study: Study) -> None:
+    command = ("sweep", "smoke", "--trials", "5", "--workers", "1", "--population", "3")
+    done = study(*command, "--set", "units=4", "--set", "learning_rate=300", "--set", "activation=relu")
+    assert done.returncode == 0, done.stderr
+    assert "3 at a time" in done.stdout
+    assert_whole_and_equal(home, "smoke", trials=5)
+    from study.engine import run
+
+    axes = {"timesteps": 12, "features": 4, "batch_size": 8, "max_norm": None, "clipnorm": None, "updates": 20}
+    axes |= {"units": 4, "learning_rate": 300, "activation": "relu"}
+    results = run([TrialConfig(**axes, seed=seed) for seed in range(5)], population=3)
+    assert [trial.value for trial in optuna_trials(home, "smoke")] == [result.updates for result in results]
+    assert {result.outcome for result in results} == {"diverged", "survived"}
+
+
+def test_a_population_is_refused_to_an_engine_that_trains_one_trial_at_a_time(home: Path, study: Study) -> None:
+    done = study("sweep", "smoke", "--engine", "reference", "--population", "2")
+    assert done.returncode == 2
+    assert done.stderr == "Error: population=2: the reference engine trains one trial at a time\n"
 
 
 def test_ctrl_c_keeps_what_is_finished_and_leaves_nothing_running(home: Path, drive: Drive) -> None:

@@ -35,6 +35,23 @@ STRUCTURE = (
 """Axes that a compiled program is made for; trials that agree in them share one, and can be trained side by side."""
 
 
+SIDE_BY_SIDE = ("compiled",)
+"""Engines that can train several trials of one structure in one program."""
+
+GPU_POPULATION = 32
+"""Trials that a program trains side by side on a GPU, where the memory allows it; to be measured."""
+
+
+def check_population(engine: str, population: int | None) -> None:
+    """Refuse a population to an engine that trains one trial at a time.
+
+    Raises:
+        UserError: The engine is not in `SIDE_BY_SIDE` and the population more than one.
+    """
+    if population not in (None, 1) and engine not in SIDE_BY_SIDE:
+        raise UserError(f"population={population}: the {engine} engine trains one trial at a time")
+
+
 def structure_of(config: TrialConfig) -> tuple[object, ...]:
     """The trial's values of `STRUCTURE`."""
     return tuple(getattr(config, axis) for axis in STRUCTURE)
@@ -57,5 +74,7 @@ def run(
     """
     if engine not in ENGINES:
         raise UserError(f"engine={engine} is not known; engine takes {' or '.join(ENGINES)}")
-    results: list[TrialResult] = import_module(ENGINES[engine]).run(configs, population=population)
+    check_population(engine, population)
+    how = {"population": population} if engine in SIDE_BY_SIDE else {}
+    results: list[TrialResult] = import_module(ENGINES[engine]).run(configs, **how)
     return results

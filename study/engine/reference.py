@@ -18,7 +18,6 @@ import numpy as np
 from study.config import NONE, TrialConfig
 from study.engine import batches, keras_2_2_4
 from study.engine.runtime import device_name, keras, tf
-from study.errors import UserError
 from study.result import TrialResult
 
 Tensor: TypeAlias = Any
@@ -26,14 +25,8 @@ Tensor: TypeAlias = Any
 NAME = "reference"
 
 
-def run(configs: Sequence[TrialConfig], *, population: int | None = None) -> list[TrialResult]:
-    """Train every configuration, one after another; see `run_trial`.
-
-    Raises:
-        UserError: A population of more than one.
-    """
-    if population not in (None, 1):
-        raise UserError(f"population={population}: the reference engine trains one trial at a time")
+def run(configs: Sequence[TrialConfig]) -> list[TrialResult]:
+    """Train every configuration, one after another; see `run_trial`."""
     return [run_trial(config) for config in configs]
 
 

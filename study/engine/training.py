@@ -26,7 +26,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from study.config import TrialConfig
-from study.engine import batches, lstm, model, optimizer
+from study.engine import GPU_POPULATION, batches, lstm, model, optimizer
 from study.engine.model import Structure, Wiring
 from study.engine.runtime import device_name, tf
 from study.engine.side_by_side import beside, side_by_side
@@ -38,10 +38,6 @@ NAME = "compiled"
 
 UPDATES_PER_CALL = 16
 """Updates that a program does before it returns for more: an interrupt waits for no more than these."""
-
-
-GPU_POPULATION = 32
-"""Trials that a program trains side by side on a GPU, where the memory allows it; to be measured."""
 
 GPU_BYTES = 8 * 2**30
 """What a population may take of a GPU's memory. A constant: the population must not depend on what else is there."""
