@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from study.config import TrialConfig, as_text
-from study.engine import DEFAULT_ENGINE, check_population, structure_of
+from study.engine import DEFAULT_ENGINE, SIDE_BY_SIDE, check_population, structure_of
 from study.environment import git_commit, machine, versions
 from study.home import Home
 from study.interrupt import raise_if_stopped
@@ -188,7 +188,7 @@ class _Sweep:
         with Workers(
             count=self._options.workers,
             scheduler=self._options.scheduler,
-            population=self._options.population,
+            population=self._options.population if self._options.engine in SIDE_BY_SIDE else 1,
             train=self._train,
         ) as workers:
             self._workers = workers

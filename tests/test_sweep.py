@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import contextlib
 import random
 import signal
@@ -10,6 +11,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -17,9 +19,12 @@ import psutil
 import pytest
 from distributed import LocalCluster
 
+from study import workers
 from study.config import TrialConfig
+from study.engine import GPU_POPULATION
 from study.sweep import by_structure
 from tests.stores import assert_whole_and_equal, mlflow_runs, optuna_trials
+from tests.sweep_driver import made_up
 
 Drive = Callable[..., "subprocess.Popen[str]"]
 Study = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -60,10 +65,10 @@ def test_ten_kills_of_the_command_lose_and_double_nothing(home: Path, drive: Dri
 def test_a_killed_worker_costs_its_trial_a_retry(home: Path, drive: Drive) -> None:
     process = drive("card", 12, "workers", "once")
     wait_for_trials(home, "workers", 3, process)
-    workers = [
+    children = [
         child for child in psutil.Process(process.pid).children(recursive=True) if "spawn" in "".join(child.cmdline())
     ]
-    workers[-1].kill()
+    children[-1].kill()
     finish(process)
     assert_whole_and_equal(home, "workers", trials=12)
     assert all(trial.state.name == "COMPLETE" for trial in optuna_trials(home, "workers"))
@@ -84,10 +89,10 @@ def test_a_trial_that_cannot_be_run_is_recorded_as_failed_and_the_sweep_goes_on(
     assert failed.data.params["units"]
 
 
-def handed_out(home: Path) -> list[tuple[int, int]]:
+def handed_out(home: Path) -> list[tuple[int, int | None]]:
     """Of every task that a worker began: how many trials, and the population."""
     lines = (home / "handed-out").read_text().splitlines()
-    return [(int(trials), int(population)) for trials, population in map(str.split, lines)]
+    return [tuple(ast.literal_eval(word) for word in line.split()) for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -110,6 +115,23 @@ def test_trials_of_a_population_are_handed_out_together_and_fail_alone(
     assert {population for _, population in tasks} == {4}
     assert [trials for trials, _ in tasks].count(4) >= 1
     assert [trials for trials, _ in tasks].count(1) >= 1 + (6 if mode == "always" else 4)
+
+
+def test_on_gpus_the_engine_chooses_the_population_unless_it_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "visible_gpus", lambda: ("0",))
+    train = partial(made_up, mode="plain", folder=str(tmp_path))
+    trials = [(seed, TrialConfig(seed=seed, updates=3)) for seed in range(3)]
+    for population, together in ((None, GPU_POPULATION), (2, 2)):
+        with workers.Workers(population=population, train=train) as processes:
+            assert (processes.device, processes.count, processes.together) == ("1 GPU", 1, together)
+            processes.submit(trials, engine="compiled")
+            assert (processes.busy, processes.free) == (3, 0)
+            collected = [processes.collect(timeout=60) for _ in trials]
+            assert [(number, result.config) for number, result in collected] == trials
+            assert (processes.busy, processes.free) == (0, 1)
+    assert handed_out(tmp_path) == [(3, None), (3, 2)]
 
 
 def test_trials_of_different_structures_are_never_handed_out_together() -> None:
