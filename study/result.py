@@ -9,6 +9,8 @@ from itertools import zip_longest
 from typing import Any, Literal
 
 from study.config import TrialConfig
+from study.growth import Growth
+from study.onset import Onset, Timeline
 
 OUTCOMES = ("diverged", "survived", "failed")
 """What a trial can come to; one that failed has no result at all."""
@@ -31,8 +33,12 @@ class TrialResult:
     """What trained it: `CPU`, or the GPU's name."""
     seconds: float
     """Wall-clock time of the trial, building and tracing included."""
-    onset: dict[str, Any] | None = None
-    """Where and when the first non-finite number appeared; None while no engine records it."""
+    timeline: Timeline | None = None
+    """First update of every kind of number that is not finite; None of the reference engine, which takes no notice."""
+    onset: Onset | None = None
+    """The very first number that was not finite; None where all were, and of the reference engine."""
+    growth: Growth | None = None
+    """Figures by update of what leads to a NaN; None of the reference engine."""
 
     def __post_init__(self) -> None:
         assert 1 <= len(self.loss) <= self.config.updates
@@ -65,7 +71,9 @@ class TrialResult:
             "time_to_nan": self.time_to_nan,
             "updates": self.updates,
             "loss": [_number_or_text(loss) for loss in self.loss],
-            "onset": self.onset,
+            "timeline": self.timeline,
+            "onset": self.onset and self.onset.as_dict(),
+            "growth": self.growth and self.growth.as_dict(),
             "engine": self.engine,
             "device": self.device,
             "seconds": self.seconds,
@@ -81,7 +89,10 @@ class TrialResult:
         return cls(
             config=TrialConfig.model_validate(values["config"]),
             loss=tuple(float(loss) for loss in values["loss"]),
-            **{name: values[name] for name in ("engine", "device", "seconds", "onset")},
+            **{name: values[name] for name in ("engine", "device", "seconds")},
+            timeline=values.get("timeline"),
+            onset=Onset.from_dict(values["onset"]) if values.get("onset") else None,
+            growth=Growth.from_dict(values["growth"]) if values.get("growth") else None,
         )
 
 

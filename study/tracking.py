@@ -29,6 +29,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from study import views
 from study.config import AXES, NONE, TrialConfig, kind_of
 from study.errors import UserError
+from study.growth import FIGURES
+from study.onset import ONSET_NUMBERS, ONSET_TEXTS, TIMELINE, timeline_column
 from study.result import OUTCOMES, TrialResult, describe
 
 if TYPE_CHECKING:
@@ -301,6 +303,8 @@ def trial_tags(record: Record) -> dict[str, str]:
     tags |= {"outcome": result.outcome, "engine": result.engine, "device": result.device}
     if result.diverged:
         tags["loss_at_divergence"] = str(result.loss[-1])
+    if result.onset is not None:
+        tags |= {f"onset_{name}": text for name, text in result.onset.texts().items()}
     return {**tags, NOTE: describe(result)}
 
 
@@ -317,9 +321,25 @@ def trial_metrics(result: TrialResult, *, start: int, end: int) -> Iterable[Metr
     yield Metric("wall_seconds", result.seconds, end, 0)
     if result.time_to_nan is not None:
         yield Metric("time_to_nan", float(result.time_to_nan), end, 0)
-    for index, loss in enumerate(result.loss):
+
+    def at(update: int) -> int:
+        return start + (end - start) * update // result.updates
+
+    for update, loss in enumerate(result.loss, start=1):
         if math.isfinite(loss):
-            yield Metric("loss", loss, start + (end - start) * (index + 1) // result.updates, index + 1)
+            yield Metric("loss", loss, at(update), update)
+    for event, first in (result.timeline or {}).items():
+        if first is not None:
+            yield Metric(timeline_column(event), float(first), end, 0)
+    if result.onset is not None:
+        for place in ONSET_NUMBERS:
+            if (number := getattr(result.onset, place)) is not None:
+                yield Metric(f"onset_{place}", float(number), end, 0)
+    if result.growth is not None:
+        for name, values in result.growth.figures.items():
+            for update, value in zip(result.growth.updates, values, strict=True):
+                if value is not None:
+                    yield Metric(name, value, at(update), update)
 
 
 def run_name(record: Record) -> str:
@@ -341,6 +361,10 @@ Each nested run is one training run of an LSTM, until its loss is no longer fini
 - `time_to_nan`: the 1-based number of the first update whose loss is not finite; absent where the trial survived.
 - `diverged`: 1 or 0. A trial that survived is right-censored at `updates`.
 - `loss`: by update, as far as it is finite; the tag `loss_at_divergence` says what came then.
+- `onset_...`: the very first number that was not finite: metrics for its update and place, tags for the rest.
+- `nonfinite_...`: the first update at which such a number was not finite; `loss_exceeded`: the first whose loss was
+  above 10.
+- `max_hidden`, `hidden_growth` and so on, by update: the growth that leads there.
 
 The view "Trials, soonest NaN first" under Views shows the axes that vary. Filter with `metrics.diverged = 1` or
 `params.activation = 'relu'`.
@@ -352,7 +376,10 @@ def read_results(*, uri: str, study: str) -> pd.DataFrame:
 
     Columns: `trial_number`, `outcome` (diverged, survived or failed), `time_to_nan` (missing where the trial
     did not diverge), `updates` (those run), `wall_seconds`, every axis (`updates` under the name `budget`),
-    `engine`, `device`, `loss_at_divergence`, `failure`, `run_id`.
+    the timeline (`nonfinite_gate` and so on, `loss_exceeded`), the onset (`onset_update`, `onset_phase`,
+    `onset_layer`, `onset_direction`, `onset_tensor`, `onset_value`, `onset_timestep`, `onset_sample`, `onset_unit`),
+    the last finite value of each of `study.growth.FIGURES`, `engine`, `device`, `loss_at_divergence`, `failure`,
+    `run_id`.
 
     Raises:
         UserError: No such study, or no answer from the store.
@@ -376,30 +403,33 @@ def table_of(runs: Iterable[Run]) -> pd.DataFrame:
     axes = {"budget" if axis == "updates" else axis: kind_of(axis) for axis in AXES}
     outcome = ("trial_number", "outcome", "time_to_nan", "updates", "wall_seconds")
     about = ("engine", "device", "loss_at_divergence", "failure", "run_id")
-    rows = [_row(run) for run in runs if run.info.status in FINAL]
-    table = pd.DataFrame(rows, columns=[*outcome, *axes, *about])
+    numbers = [timeline_column(event) for event in TIMELINE] + [f"onset_{name}" for name in ONSET_NUMBERS]
+    texts = [f"onset_{name}" for name in ONSET_TEXTS]
+    rows = [_row(run, metrics=[*numbers, *FIGURES], tags=texts) for run in runs if run.info.status in FINAL]
+    table = pd.DataFrame(rows, columns=[*outcome, *axes, *numbers, *texts, *FIGURES, *about])
     for axis, kind in axes.items():
         if kind in (int, float):
-            numbers = pd.to_numeric(table[axis].where(table[axis] != NONE))
-            table[axis] = numbers.astype("Int64" if kind is int else "float64")
+            column = pd.to_numeric(table[axis].where(table[axis] != NONE))
+            table[axis] = column.astype("Int64" if kind is int else "float64")
         elif kind is bool:
             table[axis] = table[axis].map({"true": True, "false": False}).astype("boolean")
-    for name in ("trial_number", "time_to_nan", "updates"):
+    for name in ("trial_number", "time_to_nan", "updates", *numbers):
         table[name] = table[name].astype("Int64")
+    for name in FIGURES:
+        table[name] = table[name].astype("float64")
     return table.sort_values("trial_number", ignore_index=True)
 
 
-def _row(run: Run) -> dict[str, Any]:
-    tags, metrics, params = run.data.tags, run.data.metrics, dict(run.data.params)
+def _row(run: Run, *, metrics: Iterable[str], tags: Iterable[str]) -> dict[str, Any]:
+    given, params = run.data.metrics, dict(run.data.params)
     return {
         **{axis: params.get(axis) for axis in AXES if axis != "updates"},
         "budget": params.get("updates"),
-        "trial_number": int(tags["trial_number"]),
-        "time_to_nan": metrics.get("time_to_nan"),
-        "updates": metrics.get("updates"),
-        "wall_seconds": metrics.get("wall_seconds"),
+        "trial_number": int(run.data.tags["trial_number"]),
         "run_id": run.info.run_id,
-        **{name: tags.get(name) for name in ("outcome", "engine", "device", "loss_at_divergence", "failure")},
+        **{name: given.get(name) for name in ("time_to_nan", "updates", "wall_seconds", *metrics)},
+        **{name: run.data.tags.get(name) for name in ("outcome", "engine", "device", "loss_at_divergence", "failure")},
+        **{name: run.data.tags.get(name) for name in tags},
     }
 
 

@@ -1,8 +1,8 @@
 """Engines: what turns configurations into results. Importing this package does not import TensorFlow.
 
 Read `batches` (what a trial is fed), `keras_2_2_4` (the older arithmetic) and `reference` (a trial on Keras's own
-layers) in that order; then the compiled engine: `activations`, `lstm`, `model`, `optimizer`, `training`,
-and for populations `side_by_side` and `philox`.
+layers) in that order; then the compiled engine: `activations`, `lstm`, `model`, `optimizer`, `training`, `compiled`,
+and for populations `side_by_side` and `philox`; then what looks into it: `growth`, `instruments`, `instrumented`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from study.config import TrialConfig
 from study.errors import UserError
 from study.result import TrialResult
 
-ENGINES: dict[str, str] = {"compiled": "study.engine.training", "reference": "study.engine.reference"}
+ENGINES: dict[str, str] = {"compiled": "study.engine.compiled", "reference": "study.engine.reference"}
 """Name of an engine -> the module whose `run(configs)` it is, imported when it is first asked for."""
 
 DEFAULT_ENGINE = "compiled"

@@ -11,12 +11,35 @@ gives 0 * inf = NaN. Formulas and their values at the kinks are those of `tf.nn`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, get_args
+from typing import Any, NamedTuple, TypeAlias, get_args
+
+import numpy as np
+from scipy import special
 
 from study.config import Activation
 from study.engine.runtime import tf
 
 Tensor: TypeAlias = Any
+
+
+class Operations(NamedTuple):
+    """What the formulas are made of beside arithmetic: for tensors, or for NumPy arrays."""
+
+    where: Callable[..., Tensor]
+    expm1: Callable[[Tensor], Tensor]
+    softplus: Callable[[Tensor], Tensor]
+    tanh: Callable[[Tensor], Tensor]
+    sigmoid: Callable[[Tensor], Tensor]
+    ones_like: Callable[[Tensor], Tensor]
+
+
+def _where(condition: np.ndarray, one: Any, other: Any) -> np.ndarray:
+    chosen: np.ndarray = np.where(condition, one, other).astype(np.float32)  # two plain numbers would be float64
+    return chosen
+
+
+TENSORS = Operations(tf.where, tf.math.expm1, tf.math.softplus, tf.tanh, tf.sigmoid, tf.ones_like)
+ARRAYS = Operations(_where, np.expm1, lambda x: np.logaddexp(0, x), np.tanh, special.expit, np.ones_like)
 
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)
 """Names of all activations; a name's place is its number."""
@@ -29,62 +52,48 @@ networks", 2017."""
 HARD_SIGMOID_SLOPE = {"keras-3": 1 / 6, "keras-2.2.4": 0.2}
 
 
-def _relu(x: Tensor) -> Tensor:
-    # A comparison instead of `maximum`, so that NaN stays NaN whatever a compiler makes of the latter.
-    return tf.where(x < 0, 0.0, x)
-
-
-def _elu(x: Tensor) -> Tensor:
-    return tf.where(x < 0, tf.math.expm1(x), x)
-
-
-def _selu(x: Tensor) -> Tensor:
-    return tf.where(x < 0, SELU_SCALE * SELU_ALPHA * tf.math.expm1(x), SELU_SCALE * x)
-
-
-def _clip(x: Tensor, high: float) -> Tensor:
-    """Between 0 and `high`; NaN stays NaN."""
-    return tf.where(x < 0, 0.0, tf.where(x > high, high, x))
-
-
-def functions(semantics: str) -> dict[str, Callable[[Tensor], Tensor]]:
+def functions(semantics: str, ops: Operations = TENSORS) -> dict[str, Callable[[Tensor], Tensor]]:
     """Every activation by name, elementwise."""
 
+    def clip(x: Tensor, high: float) -> Tensor:
+        # Comparisons instead of `maximum` and `minimum`, so that NaN stays NaN whatever a compiler makes of those.
+        return ops.where(x < 0, 0.0, ops.where(x > high, high, x))
+
     def hard_sigmoid(x: Tensor) -> Tensor:
-        return _clip(x + 3, 6.0) / 6 if semantics == "keras-3" else _clip(0.2 * x + 0.5, 1.0)
+        return clip(x + 3, 6.0) / 6 if semantics == "keras-3" else clip(0.2 * x + 0.5, 1.0)
 
     return {
-        "relu": _relu,
-        "relu6": lambda x: _clip(x, 6.0),
-        "elu": _elu,
-        "selu": _selu,
-        "softplus": tf.math.softplus,
-        "softsign": lambda x: x / (1 + tf.abs(x)),
-        "tanh": tf.tanh,
-        "sigmoid": tf.sigmoid,
+        "relu": lambda x: ops.where(x < 0, 0.0, x),
+        "relu6": lambda x: clip(x, 6.0),
+        "elu": lambda x: ops.where(x < 0, ops.expm1(x), x),
+        "selu": lambda x: ops.where(x < 0, SELU_SCALE * SELU_ALPHA * ops.expm1(x), SELU_SCALE * x),
+        "softplus": ops.softplus,
+        "softsign": lambda x: x / (1 + abs(x)),
+        "tanh": ops.tanh,
+        "sigmoid": ops.sigmoid,
         "hard_sigmoid": hard_sigmoid,
-        "linear": tf.identity,
+        "linear": lambda x: x,
     }
 
 
-def derivatives(semantics: str) -> dict[str, Callable[[Tensor], Tensor]]:
+def derivatives(semantics: str, ops: Operations = TENSORS) -> dict[str, Callable[[Tensor], Tensor]]:
     """Derivative of every activation by name, elementwise, as a function of the activation's output."""
 
     # Selected, not cast: XLA takes a product with a cast truth value for a selection, and 0 * inf would be 0.
     def inside(y: Tensor, high: float) -> Tensor:
-        return tf.where((y > 0) & (y < high), 1.0, 0.0)
+        return ops.where((y > 0) & (y < high), 1.0, 0.0)
 
     return {
-        "relu": lambda y: tf.where(y > 0, 1.0, 0.0),
+        "relu": lambda y: ops.where(y > 0, 1.0, 0.0),
         "relu6": lambda y: inside(y, 6.0),
-        "elu": lambda y: tf.where(y < 0, y + 1, 1.0),
-        "selu": lambda y: tf.where(y < 0, y + SELU_SCALE * SELU_ALPHA, SELU_SCALE),
-        "softplus": lambda y: -tf.math.expm1(-y),
-        "softsign": lambda y: tf.square(1 - tf.abs(y)),
-        "tanh": lambda y: 1 - tf.square(y),
+        "elu": lambda y: ops.where(y < 0, y + 1, 1.0),
+        "selu": lambda y: ops.where(y < 0, y + SELU_SCALE * SELU_ALPHA, SELU_SCALE),
+        "softplus": lambda y: -ops.expm1(-y),
+        "softsign": lambda y: (1 - abs(y)) * (1 - abs(y)),
+        "tanh": lambda y: 1 - y * y,
         "sigmoid": lambda y: y * (1 - y),
         "hard_sigmoid": lambda y: HARD_SIGMOID_SLOPE[semantics] * inside(y, 1.0),
-        "linear": tf.ones_like,
+        "linear": ops.ones_like,
     }
 
 
@@ -113,17 +122,17 @@ def _branches(function: Callable[[Tensor], Tensor], values: tuple[Tensor, ...]) 
     return lambda: [function(value) for value in values]
 
 
-def gate_activation(name: str, x: Tensor, *, semantics: str) -> Tensor:
+def gate_activation(name: str, x: Tensor, *, semantics: str, ops: Operations = TENSORS) -> Tensor:
     """The activation of a gate, elementwise; its name is part of a program's structure."""
-    return functions(semantics)[name](x)
+    return functions(semantics, ops)[name](x)
 
 
-def gate_gradient(name: str, upstream: Tensor, y: Tensor, *, semantics: str) -> Tensor:
+def gate_gradient(name: str, upstream: Tensor, y: Tensor, *, semantics: str, ops: Operations = TENSORS) -> Tensor:
     """Gradient before a gate's activation, from the gradient after it and the gate's value `y`."""
-    slope = derivatives(semantics)[name](y)
+    slope = derivatives(semantics, ops)[name](y)
     if name == "hard_sigmoid" and semantics == "keras-2.2.4":
         # The gradient of clipping selects, where all others multiply: where it clips, NaN does not pass.
-        return tf.where(slope > 0, upstream * slope, 0.0)
+        return ops.where(slope > 0, upstream * slope, 0.0)
     return upstream * slope
 
 

@@ -17,10 +17,11 @@ not contiguous, and XLA on CPUs then neither vectorises the elementwise part nor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 
 from study.engine import activations
@@ -36,16 +37,45 @@ class Cell:
     """What a cell computes with beside its weights.
 
     Attributes:
+        name: `lstm_1/forward` and so on.
         activation: Number of the activation in `activations.ACTIVATIONS`; a run-time scalar, int32.
         recurrent_activation: Name of the gates' activation.
         semantics: Which Keras's `hard_sigmoid`.
         backwards: Whether the sequence is read from its end.
     """
 
+    name: str
     activation: Tensor
     recurrent_activation: str
     semantics: str
     backwards: bool = False
+
+
+class Probe(NamedTuple):
+    """What an LSTM tells of a sequence beside its output; no gradient flows from it.
+
+    A cell state that is not finite stays so to the end (0 * inf is NaN), so the last one tells of all. Of the gates'
+    sums and the hidden states, each timestep's are multiplied by zero and added up.
+
+    Attributes:
+        gate: (batch, units): 0 where the sums of all gates were finite at all timesteps, NaN elsewhere.
+        hidden: (batch, units): the same for the hidden state.
+        largest: Largest |h| and |c| at some timesteps, (2, timesteps probed), in the order they are read, the last
+            timestep last.
+    """
+
+    gate: Tensor
+    hidden: Tensor
+    largest: Tensor
+
+
+PROBED_TIMESTEPS = 16
+
+
+def probed_timesteps(timesteps: int) -> np.ndarray:
+    """0-based numbers of the timesteps, in the order they are read, at which `Probe.largest` looks: the last of each
+    of up to 16 equal parts."""
+    return np.unique(np.arange(1, PROBED_TIMESTEPS + 1) * timesteps // PROBED_TIMESTEPS - 1).clip(min=0)
 
 
 def lstm(
@@ -56,7 +86,7 @@ def lstm(
     *,
     cell: Cell,
     return_sequences: bool,
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+) -> tuple[Tensor, tuple[Tensor, Tensor], Probe]:
     """Run an LSTM over a sequence; differentiable once, in `projected` and `recurrent_kernel`.
 
     Args:
@@ -68,29 +98,74 @@ def lstm(
         return_sequences: Whether to return the hidden states of all timesteps, or that of the last one read.
 
     Returns:
-        (timesteps, batch, units) in the order of the input, or (batch, units); and the hidden and cell state after the
-        last timestep read, from which no gradient flows.
+        (timesteps, batch, units) in the order of the input, or (batch, units); the hidden and cell state after the
+        last timestep read, from which no gradient flows; and a probe.
     """
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def run(*tensors: Tensor) -> Any:
         *given, kernel = tensors
         kernels = tf.split(kernel, len(GATES), axis=1)
-        kept, last = forward(given, kernels, masks, state, cell=cell)
+        kept, last, probe = forward(given, kernels, masks, state, cell=cell)
 
         def gradient(d_output: Tensor, *_: Tensor) -> list[Tensor]:
             d_hidden, d_last = (d_output, None) if return_sequences else (None, d_output)
             d_projected, d_kernels = backward(d_hidden, d_last, kept, kernels, masks, state, cell=cell)
             return [*d_projected, tf.concat(d_kernels, axis=1)]
 
-        return (kept["hidden"] if return_sequences else last[0], *last), gradient
+        return (kept["hidden"] if return_sequences else last[0], *last, *probe), gradient
 
-    output, *last = run(*projected, recurrent_kernel)
-    return output, (last[0], last[1])
+    output, hidden, carried, *probe = run(*projected, recurrent_kernel)
+    return output, (hidden, carried), Probe(*probe)
 
 
-KEPT = (*GATES, "cell", "activated_cell", "hidden")
-"""What the way forward keeps of every timestep for the way back."""
+class Step(NamedTuple):
+    """Everything of one timestep, each (batch, units)."""
+
+    input_sum: Tensor
+    forget_sum: Tensor
+    candidate_sum: Tensor
+    output_sum: Tensor
+    input: Tensor
+    forget: Tensor
+    candidate: Tensor
+    output: Tensor
+    cell: Tensor
+    activated_cell: Tensor
+    hidden: Tensor
+
+
+def forward_step(
+    projected: Sequence[Tensor],
+    hidden: Tensor,
+    carried: Tensor,
+    *,
+    kernels: Sequence[Tensor],
+    masks: Sequence[Tensor],
+    activate: Callable[[Tensor], Tensor],
+    gate: Callable[[Tensor], Tensor],
+) -> Step:
+    """One timestep, the formulas above, on tensors or NumPy arrays.
+
+    Args:
+        projected: x_t W + b of every gate, each (batch, units).
+        hidden: h, (batch, units).
+        carried: c, (batch, units).
+        kernels: Recurrent kernel of every gate, each (units, units).
+        masks: Of every gate, each (batch, units).
+        activate: The activation.
+        gate: The recurrent activation.
+    """
+    sums = [x + (hidden * mask) @ kernel for x, mask, kernel in zip(projected, masks, kernels, strict=True)]
+    i, f, o = gate(sums[0]), gate(sums[1]), gate(sums[3])
+    g = activate(sums[2])
+    carried = f * carried + i * g
+    activated = activate(carried)
+    return Step(sums[0], sums[1], sums[2], sums[3], i, f, g, o, carried, activated, o * activated)
+
+
+KEPT = ("input", "forget", "candidate", "output", "cell", "activated_cell", "hidden")
+"""What the way forward keeps of every timestep for the way back, of `Step`."""
 
 
 def forward(
@@ -100,41 +175,86 @@ def forward(
     state: tuple[Tensor, Tensor],
     *,
     cell: Cell,
-) -> tuple[dict[str, Tensor], tuple[Tensor, Tensor]]:
+) -> tuple[dict[str, Tensor], tuple[Tensor, Tensor], Probe]:
     """Forward over time; arguments as in `lstm`, but the recurrent kernel by gate, each (units, units).
 
     Returns:
-        The tensors of `KEPT`, each (timesteps, batch, units), and the last hidden and cell state.
+        The tensors of `KEPT`, each (timesteps, batch, units), the last hidden and cell state, and a probe.
     """
     timesteps = projected[0].shape[0]
 
-    def gate(x: Tensor) -> Tensor:
-        return activations.gate_activation(cell.recurrent_activation, x, semantics=cell.semantics)
-
-    def step(number: Tensor, hidden: Tensor, carried: Tensor, *kept: Tensor) -> tuple[Tensor, ...]:
+    def step(number: Tensor, hidden: Tensor, carried: Tensor, *sums: Tensor) -> tuple[Tensor, ...]:
+        (gate_trace, hidden_trace), kept = sums[:2], sums[2:]
         t = timesteps - 1 - number if cell.backwards else number
-        sums = [
-            _at(x, t) + tf.matmul(hidden * mask, kernel)
-            for x, mask, kernel in zip(projected, masks, kernels, strict=True)
-        ]
-        i, f, o = gate(sums[0]), gate(sums[1]), gate(sums[3])
-        g = activations.activation(cell.activation, sums[2], semantics=cell.semantics)
-        carried = f * carried + i * g
-        activated = activations.activation(cell.activation, carried, semantics=cell.semantics)
-        hidden = o * activated
-        values = (i, f, g, o, carried, activated, hidden)
-        return (
-            number + 1,
+        now = forward_step(
+            [_at(x, t) for x in projected],
             hidden,
             carried,
-            *(_put(all_steps, t, value) for all_steps, value in zip(kept, values, strict=True)),
+            kernels=kernels,
+            masks=masks,
+            activate=lambda x: activations.activation(cell.activation, x, semantics=cell.semantics),
+            gate=lambda x: activations.gate_activation(cell.recurrent_activation, x, semantics=cell.semantics),
+        )
+        for gate_sum in now[: len(GATES)]:
+            gate_trace = gate_trace + 0.0 * gate_sum
+        return (
+            number + 1,
+            now.hidden,
+            now.cell,
+            gate_trace,
+            hidden_trace + 0.0 * hidden,  # of the step before, which is at hand
+            *(_put(all_steps, t, getattr(now, name)) for all_steps, name in zip(kept, KEPT, strict=True)),
         )
 
+    nothing = tf.zeros(projected[0].shape[1:])
     empty = [tf.zeros(projected[0].shape)] * len(KEPT)
-    _, hidden, carried, *kept = tf.while_loop(
-        lambda number, *_: number < timesteps, step, [tf.constant(0), *state, *empty]
+    _, hidden, carried, gate_trace, hidden_trace, *sequences = tf.while_loop(
+        lambda number, *_: number < timesteps, step, [tf.constant(0), *state, nothing, nothing, *empty]
     )
-    return dict(zip(KEPT, kept, strict=True)), (hidden, carried)
+    hidden_trace = hidden_trace + 0.0 * hidden
+    kept = dict(zip(KEPT, sequences, strict=True))
+    probed = probed_timesteps(timesteps)
+    read = timesteps - 1 - probed if cell.backwards else probed
+    largest = [tf.reduce_max(abs(tf.gather(kept[name], read)), axis=[1, 2]) for name in ("hidden", "cell")]
+    return kept, (hidden, carried), Probe(gate_trace, hidden_trace, tf.stack(largest))
+
+
+def backward_step(
+    d_hidden: Tensor,
+    d_cell: Tensor,
+    *,
+    kept: Mapping[str, Tensor],
+    cell_before: Tensor,
+    transposed: Sequence[Tensor],
+    masks: Sequence[Tensor],
+    slopes: tuple[Tensor, Tensor],
+    gate: Callable[[Tensor, Tensor], Tensor],
+) -> tuple[list[Tensor], Tensor, Tensor]:
+    """One timestep back, on tensors or NumPy arrays.
+
+    Args:
+        d_hidden: Gradient of this timestep's hidden state, (batch, units).
+        d_cell: What comes back of the cell state's from the timestep after it, (batch, units).
+        kept: Of `KEPT`, this timestep's values.
+        cell_before: The cell state before this timestep.
+        transposed: Recurrent kernel of every gate, transposed.
+        masks: Of every gate.
+        slopes: Derivatives of the activation at the cell state and at the candidate's sum.
+        gate: Gradient before a gate's activation, from the gradient after it and the gate's value.
+
+    Returns:
+        Gradients of the four gates' sums, of the hidden state before, and of the cell state before.
+    """
+    i, f, g, o, a = (kept[name] for name in ("input", "forget", "candidate", "output", "activated_cell"))
+    d_cell = d_cell + d_hidden * o * slopes[0]
+    d_sums = [
+        gate(d_cell * g, i),
+        gate(d_cell * cell_before, f),
+        d_cell * i * slopes[1],
+        gate(d_hidden * a, o),
+    ]
+    parts = [d @ kernel * mask for d, kernel, mask in zip(d_sums, transposed, masks, strict=True)]
+    return d_sums, parts[0] + parts[1] + parts[2] + parts[3], d_cell * f
 
 
 def backward(
@@ -164,27 +284,31 @@ def backward(
     timesteps, batch, units = kept["hidden"].shape
     transposed = [tf.transpose(kernel) for kernel in kernels]  # once, not at every timestep
 
-    def gate(upstream: Tensor, y: Tensor) -> Tensor:
-        return activations.gate_gradient(cell.recurrent_activation, upstream, y, semantics=cell.semantics)
-
     def step(number: Tensor, d_h: Tensor, d_c: Tensor, *sums: Tensor) -> tuple[Tensor, ...]:
         d_projected, d_kernels = sums[: len(GATES)], sums[len(GATES) :]
         t = number if cell.backwards else timesteps - 1 - number
         first = number + 1 >= timesteps
         before = tf.where(first, t, t + 1 if cell.backwards else t - 1)
-        i, f, g, o, a = (_at(kept[name], t) for name in (*GATES, "activated_cell"))
-        c_before = tf.where(first, state[1], _at(kept["cell"], before))
+        now = {name: _at(kept[name], t) for name in (*GATES, "activated_cell")}
         h_before = tf.where(first, state[0], _at(kept["hidden"], before))
-        if d_hidden is not None:
-            d_h = d_h + _at(d_hidden, t)
-        slope_a, slope_g = activations.derivative(cell.activation, a, g, semantics=cell.semantics)
-        d_c = d_c + d_h * o * slope_a
-        d_sums = [gate(d_c * g, i), gate(d_c * c_before, f), d_c * i * slope_g, gate(d_h * a, o)]
-        d_h = tf.add_n([tf.matmul(d, kernel) * mask for d, kernel, mask in zip(d_sums, transposed, masks, strict=True)])
+        d_sums, d_h, d_c = backward_step(
+            d_h if d_hidden is None else d_h + _at(d_hidden, t),
+            d_c,
+            kept=now,
+            cell_before=tf.where(first, state[1], _at(kept["cell"], before)),
+            transposed=transposed,
+            masks=masks,
+            slopes=activations.derivative(
+                cell.activation, now["activated_cell"], now["candidate"], semantics=cell.semantics
+            ),
+            gate=lambda upstream, y: activations.gate_gradient(
+                cell.recurrent_activation, upstream, y, semantics=cell.semantics
+            ),
+        )
         return (
             number + 1,
             d_h,
-            d_c * f,
+            d_c,
             *(_put(all_steps, t, d) for all_steps, d in zip(d_projected, d_sums, strict=True)),
             *(
                 total + tf.matmul(h_before * mask, d, transpose_a=True)

@@ -25,7 +25,8 @@ import numpy as np
 
 from study.config import NONE, TrialConfig
 from study.engine import activations, batches, keras_2_2_4
-from study.engine.lstm import GATES, Cell, lstm
+from study.engine.instruments import BARE, Instruments
+from study.engine.lstm import GATES, Cell, Probe
 from study.engine.runtime import tf
 
 Tensor: TypeAlias = Any
@@ -194,7 +195,8 @@ def logits(
     *,
     wiring: Wiring,
     structure: Structure,
-) -> tuple[Tensor, dict[str, tuple[Tensor, Tensor]]]:
+    instruments: Instruments = BARE,
+) -> tuple[Tensor, dict[str, tuple[Tensor, Tensor]], dict[str, Probe]]:
     """The model in training mode, differentiable in the weights.
 
     Args:
@@ -204,17 +206,19 @@ def logits(
         state: Of every cell before the update; zeros where the trial is not stateful.
         wiring: See there.
         structure: See there.
+        instruments: See there.
 
     Returns:
-        Logits of a '1' label, (batch, 1), and the state after the update.
+        Logits of a '1' label, (batch, 1); the state after the update; a probe of every cell.
     """
     semantics = structure.semantics
     x = inputs
     needs_gradient: Tensor | None = wiring.norm_input  # the batch itself has no use for one
     if structure.front_end != NONE:
-        x = front_end(weights, inputs, masks["dropout_0"], wiring=wiring, semantics=semantics)
+        x = front_end(weights, inputs, masks["dropout_0"], wiring=wiring, semantics=semantics, instruments=instruments)
         needs_gradient = None
     new_state: dict[str, tuple[Tensor, Tensor]] = {}
+    probes: dict[str, Probe] = {}
     for layer in range(1, structure.layers + 1):
         x = optional(
             wiring.norm_input,
@@ -223,18 +227,20 @@ def logits(
             weights[f"lstm_{layer}_norm/gamma"],
             weights[f"lstm_{layer}_norm/beta"],
         )
+        x = instruments.observe(f"lstm_{layer}_norm", x)
         outputs = []
         for direction in structure.directions:
             name = f"lstm_{layer}/{direction}"
             projected = project(
                 x, weights[f"{name}/kernel"], weights[f"{name}/bias"], needs_gradient if layer == 1 else None
             )
-            output, new_state[name] = lstm(
+            output, new_state[name], probes[name] = instruments.lstm(
                 projected,
                 weights[f"{name}/recurrent_kernel"],
                 tf.unstack(masks[name]),
                 state[name],
                 cell=Cell(
+                    name=name,
                     activation=wiring.activation,
                     recurrent_activation=structure.recurrent_activation,
                     semantics=semantics,
@@ -252,13 +258,24 @@ def logits(
                 weights["output_norm/gamma"],
                 weights["output_norm/beta"],
             )
-        x = drop(x, masks[f"dropout_{layer}"], semantics=semantics)
-    return tf.matmul(x, weights["dense/kernel"]) + weights["dense/bias"], new_state
+            x = instruments.observe("output_norm", x)
+        x = instruments.observe(f"dropout_{layer}", drop(x, masks[f"dropout_{layer}"], semantics=semantics))
+    logits = tf.matmul(x, weights["dense/kernel"]) + weights["dense/bias"]
+    return instruments.observe("dense", logits), new_state, probes
 
 
-def front_end(weights: Mapping[str, Tensor], inputs: Tensor, mask: Tensor, *, wiring: Wiring, semantics: str) -> Tensor:
+def front_end(
+    weights: Mapping[str, Tensor],
+    inputs: Tensor,
+    mask: Tensor,
+    *,
+    wiring: Wiring,
+    semantics: str,
+    instruments: Instruments = BARE,
+) -> Tensor:
     """Conv1D(features, 3, padding="same"), [BatchNormalization], activation and Dropout."""
     x = convolution(inputs, weights["front_end/kernel"], weights["front_end/bias"])
+    x = instruments.observe("front_end", x)
     x = optional(
         wiring.norm_before_activation,
         batch_normalization,
@@ -266,8 +283,10 @@ def front_end(weights: Mapping[str, Tensor], inputs: Tensor, mask: Tensor, *, wi
         weights["front_end_norm/gamma"],
         weights["front_end_norm/beta"],
     )
+    x = instruments.observe("front_end_norm", x)
     x = activations.selected(wiring.front_end_activation, x, FRONT_END_ACTIVATIONS, semantics=semantics)
-    return drop(x, mask, semantics=semantics)
+    x = instruments.observe("front_end_activation", x)
+    return instruments.observe("dropout_0", drop(x, mask, semantics=semantics))
 
 
 def convolution(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:

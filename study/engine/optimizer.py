@@ -110,8 +110,8 @@ def clip(gradients: Mapping[str, Tensor], clipnorm: Tensor, *, semantics: str) -
     `clipnorm` takes each tensor by its own norm, as `tf.clip_by_norm`; Keras 2.2.4's takes all by their common one, as
     `keras_2_2_4.clip_by_global_norm`. What an infinite or a NaN norm makes of the gradients is as there.
     """
+    squares = {name: sum_of_squares(gradient) for name, gradient in gradients.items()}
     clips = clipnorm < float("inf")
-    squares = {name: _sum_of_squares(gradient) for name, gradient in gradients.items()}
     if semantics == "keras-2.2.4":
         norm = tf.sqrt(tf.add_n(list(squares.values())))
         factor = tf.where(clips & (norm >= clipnorm), clipnorm / norm, 1.0)
@@ -122,7 +122,7 @@ def clip(gradients: Mapping[str, Tensor], clipnorm: Tensor, *, semantics: str) -
     }
 
 
-def _sum_of_squares(x: Tensor) -> Tensor:
+def sum_of_squares(x: Tensor) -> Tensor:
     """Over columns first: a plain sum over a million numbers one by one would lose digits."""
     squares = tf.square(x)
     return tf.reduce_sum(tf.reduce_sum(squares, axis=0)) if len(x.shape) > 1 else tf.reduce_sum(squares)

@@ -1,13 +1,12 @@
-"""The compiled engine: the whole training loop of a trial as one XLA program.
+"""The whole training loop of a trial as one XLA program.
 
 Batches, labels and masks are drawn inside; the loop stops at the first loss that is not finite or at the budget. A
 program is compiled once for each `Structure` in a process; all else is a run-time input of it.
 
 On GPUs a step is bound by the launches of its kernels, which cost the same for many trials as for one. So a program
 can train a population of trials of one structure side by side, each in a slot of its own: `update` of one trial, with
-an axis added by `side_by_side`. No number of a slot enters another's, and a slot whose trial is finished gets the next
-one when the program returns. On CPUs, where one trial a program is the faster choice, the population is 1. How fast
-populations are on GPUs is not measured yet.
+an axis added by `side_by_side`. No number of a slot enters another's. On CPUs, where one trial a program is the
+default, the population is 1. How fast populations are on GPUs is not measured yet.
 
 A trial's numbers are the same to the last bit alone, in any company and in any slot of a program, but not of
 populations of different size: matrix products and sums may then be taken in another order.
@@ -16,25 +15,22 @@ populations of different size: matrix products and sums may then be taken in ano
 from __future__ import annotations
 
 import math
-import threading
-import time
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from study.config import TrialConfig
-from study.engine import GPU_POPULATION, batches, lstm, model, optimizer
+from study.engine import GPU_POPULATION, batches, growth, lstm, model, optimizer
+from study.engine.instruments import BARE, Instruments
 from study.engine.model import Structure, Wiring
 from study.engine.runtime import device_name, tf
 from study.engine.side_by_side import beside, side_by_side
-from study.result import TrialResult
+from study.growth import FIGURES
+from study.onset import EVENTS
 
 Tensor: TypeAlias = Any
-
-NAME = "compiled"
 
 UPDATES_PER_CALL = 16
 """Updates that a program does before it returns for more: an interrupt waits for no more than these."""
@@ -55,11 +51,12 @@ class Settings(NamedTuple):
     label_balance: Tensor
     labels_shuffled: Tensor
     input_mean: Tensor
+    initial_weights: Tensor
     wiring: Wiring
 
     @classmethod
     def of(cls, config: TrialConfig) -> Settings:
-        return cls(
+        values = cls(
             seed=np.int64(config.seed),
             learning_rate=np.float32(config.learning_rate),
             recurrent_dropout=np.float32(config.recurrent_dropout),
@@ -69,8 +66,27 @@ class Settings(NamedTuple):
             label_balance=np.float64(config.label_balance),
             labels_shuffled=np.bool_(config.label_sampling == "shuffled"),
             input_mean=np.float32(config.input_mean),
+            initial_weights=initial_weights(config),
             wiring=Wiring.of(config),
         )
+        constants: Settings = tf.nest.map_structure(tf.constant, values)
+        return constants
+
+
+class Training(NamedTuple):
+    """All that an update changes and the next one starts from.
+
+    Attributes:
+        weights: All weights in one vector, in the order of `Structure.weights`.
+        slots: The optimizer's, each as long as the weights.
+        momentum_product: u_1 u_2 ... of Nadam.
+        state: Hidden and cell state of every cell, in the order of `Structure.cells`.
+    """
+
+    weights: Tensor
+    slots: tuple[Tensor, ...]
+    momentum_product: Tensor
+    state: tuple[tuple[Tensor, Tensor], ...]
 
 
 class Progress(NamedTuple):
@@ -78,43 +94,68 @@ class Progress(NamedTuple):
 
     Attributes:
         update: Number of updates done, int64.
-        loss: Of the last one, or 0.
-        losses: Of those done by this call of the program, (UPDATES_PER_CALL,), zeros behind them.
-        weights: All weights in one vector, in the order of `Structure.weights`.
-        slots: The optimizer's, each as long as the weights.
-        momentum_product: u_1 u_2 ... of Nadam.
-        state: Hidden and cell state of every cell, in the order of `Structure.cells`.
+        figures: Of the updates that this call of the program has done: (UPDATES_PER_CALL, figures), a row an update
+            with its loss and `study.growth.FIGURES`, zeros behind them.
+        first: The first update that brought each of `EVENTS`, int64; 0 where none has.
+        now: What the next update starts from.
+        before: What the last update started from.
     """
 
     update: Tensor
-    loss: Tensor
-    losses: Tensor
-    weights: Tensor
-    slots: tuple[Tensor, ...]
-    momentum_product: Tensor
-    state: tuple[tuple[Tensor, Tensor], ...]
+    figures: Tensor
+    first: Tensor
+    now: Training
+    before: Training
+
+
+def initial_weights(config: TrialConfig) -> np.ndarray:
+    """All weights of a trial in one vector, in the order of `Structure.weights`."""
+    return np.concatenate([value.ravel() for value in model.initial_weights(config).values()])
 
 
 def start(config: TrialConfig) -> Progress:
     """A trial before its first update."""
     structure = Structure.of(config)
-    weights = np.concatenate([value.ravel() for value in model.initial_weights(config).values()])
+    weights = initial_weights(config)
     slots = optimizer.RULES[structure.semantics][structure.optimizer][1]
     nothing = tf.zeros((structure.batch_size, structure.units))
-    return Progress(
-        update=tf.constant(0, tf.int64),
-        loss=tf.constant(0.0),
-        losses=tf.zeros(UPDATES_PER_CALL),
+    now = Training(
         weights=tf.constant(weights),
         slots=(tf.zeros(weights.shape),) * slots,
         momentum_product=tf.constant(1.0),
         state=((nothing, nothing),) * len(structure.cells()),
     )
+    return Progress(
+        update=tf.constant(0, tf.int64),
+        figures=tf.zeros((UPDATES_PER_CALL, 1 + len(FIGURES))),
+        first=tf.zeros(len(EVENTS), tf.int64),
+        now=now,
+        before=now,
+    )
 
 
-def update(progress: Progress, settings: Settings, *, structure: Structure) -> Progress:
-    """One update, on a batch drawn for it."""
-    number = progress.update + 1
+def update(
+    number: Tensor,
+    now: Training,
+    settings: Settings,
+    *,
+    structure: Structure,
+    instruments: Instruments = BARE,
+) -> tuple[Training, Tensor, Tensor]:
+    """One update, on a batch drawn for it.
+
+    Args:
+        number: Of the update, from 1, int64.
+        now: What it starts from.
+        settings: See there.
+        structure: See there.
+        instruments: See there.
+
+    Returns:
+        What the next update starts from; the loss and the figures of `growth`, in one vector; and, for each of
+        `EVENTS`, whether it happened.
+    """
+    observe = instruments.observe
     wiring = settings.wiring
     inputs, labels = _batch(number, settings, structure=structure)
     masks = model.masks(
@@ -124,48 +165,74 @@ def update(progress: Progress, settings: Settings, *, structure: Structure) -> P
         dropout=settings.dropout,
         structure=structure,
     )
-    weights = _by_name(progress.weights, structure)
-    state = dict(zip(structure.cells(), progress.state, strict=True))
+    weights = _by_name(now.weights, structure)
+    state = dict(zip(structure.cells(), now.state, strict=True))
+    inputs, labels = observe("inputs", inputs), observe("labels", labels)
     with tf.GradientTape() as tape:
         tape.watch(weights)
-        logits, new_state = model.logits(weights, inputs, masks, state, wiring=wiring, structure=structure)
-        loss = model.loss_of(labels, logits, semantics=structure.semantics)
+        logits, new_state, probes = model.logits(
+            weights, inputs, masks, state, wiring=wiring, structure=structure, instruments=instruments
+        )
+        loss = observe("loss", model.loss_of(labels, logits, semantics=structure.semantics))
     gradients = tape.gradient(loss, weights)
-    gradients = optimizer.clip(gradients, settings.clipnorm, semantics=structure.semantics)
+    gradients = {name: observe(f"gradient of {name}", gradient) for name, gradient in gradients.items()}
+    clipped = optimizer.clip(gradients, settings.clipnorm, semantics=structure.semantics)
 
     step = tf.cast(number, tf.float32)
-    momentum_product = progress.momentum_product * optimizer.NADAM_MOMENTUM[structure.semantics](step)
+    momentum_product = now.momentum_product * optimizer.NADAM_MOMENTUM[structure.semantics](step)
     rule, _ = optimizer.RULES[structure.semantics][structure.optimizer]
-    new_weights, slots = rule(
-        progress.weights,
-        _in_a_row(gradients.values()),
-        progress.slots,
+    stepped, slots = rule(
+        now.weights,
+        _in_a_row(clipped.values()),
+        now.slots,
         step=step,
         learning_rate=settings.learning_rate,
         momentum_product=momentum_product,
     )
-    constrained = {
-        name: optimizer.constrain(weight, settings.max_norm)
+    slots = tuple(observe(f"slot {index}", slot) for index, slot in enumerate(slots, start=1))
+    new_weights = _in_a_row(
+        optimizer.constrain(weight, settings.max_norm)
         if name.startswith("lstm") and name.endswith("kernel")
         else weight
-        for name, weight in _by_name(new_weights, structure).items()
-    }
-    place = tf.cast(progress.update % UPDATES_PER_CALL, tf.int32)
-    return Progress(
-        update=number,
+        for name, weight in _by_name(observe("weights after the step", stepped), structure).items()
+    )
+    new_weights = observe("weights", new_weights)
+    carried = [new_state[cell] for cell in structure.cells()]
+    figures = growth.figures(
         loss=loss,
-        losses=tf.where(tf.range(UPDATES_PER_CALL) == place, loss, progress.losses),
-        weights=_in_a_row(constrained.values()),
-        slots=tuple(slots),
+        probes=list(probes.values()),
+        timesteps=structure.timesteps,
+        gradients=list(gradients.values()),
+        weights=new_weights,
+        initial=settings.initial_weights,
+    )
+    events = [
+        _all_zero([probe.gate for probe in probes.values()]),
+        _all_finite(cell for _, cell in carried),
+        _all_zero([probe.hidden for probe in probes.values()]),
+        tf.reduce_all(tf.math.is_finite(logits)),
+        tf.math.is_finite(loss),
+        _all_finite(gradients.values()),
+        _all_finite(slots),
+        tf.reduce_all(tf.math.is_finite(new_weights)),
+    ]
+    after = Training(
+        weights=new_weights,
+        slots=slots,
         momentum_product=momentum_product,
         state=tuple(
-            (
-                tf.where(wiring.stateful, new_state[cell][0], 0.0),
-                tf.where(wiring.stateful, new_state[cell][1], 0.0),
-            )
-            for cell in structure.cells()
+            (tf.where(wiring.stateful, hidden, 0.0), tf.where(wiring.stateful, cell, 0.0)) for hidden, cell in carried
         ),
     )
+    return after, figures, ~tf.stack(events)
+
+
+def _all_finite(tensors: Iterable[Tensor]) -> Tensor:
+    return tf.reduce_all([True, *(tf.reduce_all(tf.math.is_finite(tensor)) for tensor in tensors)])
+
+
+def _all_zero(traces: list[Tensor]) -> Tensor:
+    return tf.reduce_all(tf.stack(traces) == 0)
 
 
 def _batch(number: Tensor, settings: Settings, *, structure: Structure) -> tuple[Tensor, Tensor]:
@@ -219,7 +286,8 @@ class Program:
         self._compiled: Any = None
 
     def __call__(self, progress: Progress, settings: Settings, last: Any) -> Progress:
-        """Train up to UPDATES_PER_CALL updates on, to update number `last` or the first loss that is not finite."""
+        """Train up to UPDATES_PER_CALL updates on: to update number `last`, the first loss that is not finite, or the
+        first update that brings one of `EVENTS`, so that it is known what that update started from."""
         arguments = progress, settings, tf.constant(last, tf.int64)
         if self._compiled is None:
             self._compiled = self._function.get_concrete_function(*arguments)
@@ -228,43 +296,55 @@ class Program:
 
     def _loop(self, progress: Progress, settings: Settings, last: Tensor) -> Progress:
         self.traces += 1
-        end = tf.minimum(last, progress.update + UPDATES_PER_CALL)
+        begin = progress.update
+        end = tf.minimum(last, begin + UPDATES_PER_CALL)
 
-        def goes_on(now: Progress) -> Tensor:
-            return (now.update < end) & tf.math.is_finite(now.loss)
+        def goes_on(at: Progress, begin: Tensor, end: Tensor) -> Tensor:
+            return (at.update < end) & ((at.update == begin) | ~tf.reduce_any(at.first == at.update))
 
-        def one(now: Progress, settings: Settings) -> Progress:
-            return update(now, settings, structure=self.structure)
-
-        def all_of_them(now: Progress) -> Progress:
-            # Slots whose trial is finished go along, and keep what they had.
-            trains = goes_on(now)
-            updated: Progress = tf.nest.map_structure(
-                lambda new, old: tf.where(beside(trains, new), new, old), side_by_side(one, now, settings), now
+        def one(at: Progress, begin: Tensor, settings: Settings) -> Progress:
+            number = at.update + 1
+            after, figures, happened = update(number, at.now, settings, structure=self.structure)
+            row = tf.cast(at.update - begin, tf.int32)
+            return Progress(
+                update=number,
+                figures=tf.where(tf.range(UPDATES_PER_CALL)[:, tf.newaxis] == row, figures, at.figures),
+                first=tf.where(happened & (at.first == 0), number, at.first),
+                now=after,
+                before=at.now,
             )
-            return updated
+
+        def all_of_them(at: Progress) -> Progress:
+            # Slots whose trial has stopped go along, and keep what they had.
+            trains = side_by_side(goes_on, at, begin, end)
+            after: Progress = tf.nest.map_structure(
+                lambda new, old: tf.where(beside(trains, new), new, old), side_by_side(one, at, begin, settings), at
+            )
+            return after
 
         if self.population == 1:
             done = tf.while_loop(
-                lambda *now: goes_on(Progress(*now)), lambda *now: one(Progress(*now), settings), list(progress)
+                lambda *at: goes_on(Progress(*at), begin, end),
+                lambda *at: one(Progress(*at), begin, settings),
+                list(progress),
             )
         else:
             done = tf.while_loop(
-                lambda *now: tf.reduce_any(goes_on(Progress(*now))),
-                lambda *now: all_of_them(Progress(*now)),
+                lambda *at: tf.reduce_any(side_by_side(goes_on, Progress(*at), begin, end)),
+                lambda *at: all_of_them(Progress(*at)),
                 list(progress),
             )
         return Progress(*done)
 
 
 @lru_cache(maxsize=64)
-def _compiled(structure: Structure, population: int) -> Program:
+def _program_of(structure: Structure, population: int) -> Program:
     return Program(structure, population)
 
 
 def program_of(structure: Structure, population: int = 1) -> Program:
     """The program of a structure, compiled when it is first called."""
-    return _compiled(structure, population)
+    return _program_of(structure, population)
 
 
 def default_population(structure: Structure) -> int:
@@ -283,130 +363,14 @@ def default_population(structure: Structure) -> int:
     return population
 
 
-def run(configs: Sequence[TrialConfig], *, population: int | None = None) -> list[TrialResult]:
-    """Train every configuration, those of one structure next to each other; results are in the order given.
-
-    Args:
-        configs: The trials.
-        population: Number of trials that a program trains side by side; None chooses, see `default_population`.
-    """
-    groups: dict[Structure, list[int]] = {}
-    for place, config in enumerate(configs):
-        groups.setdefault(Structure.of(config), []).append(place)
-    results: dict[int, TrialResult] = {}
-    for structure, places in groups.items():
-        size = population or default_population(structure)
-        given = [configs[place] for place in places]
-        done = enumerate(map(run_trial, given)) if size == 1 else run_side_by_side(given, population=size)
-        results |= {places[number]: result for number, result in done}
-    return [results[place] for place in range(len(configs))]
-
-
-def run_trial(config: TrialConfig) -> TrialResult:
-    """Train until the first loss that is not finite, or to the budget. Trials of several threads take turns."""
-    with _one_at_a_time:
-        begin = time.perf_counter()
-        program = program_of(Structure.of(config))
-        settings = tf.nest.map_structure(tf.constant, Settings.of(config))
-        progress = start(config)
-        trial = _UnderWay(config)
-        while not trial.finished:
-            progress = program(progress, settings, config.updates)
-            trial.read(_told(progress))
-        trial.seconds = time.perf_counter() - begin
-        return trial.result()
-
-
-def run_side_by_side(configs: Sequence[TrialConfig], *, population: int) -> Iterator[tuple[int, TrialResult]]:
-    """Train configurations of one structure in the slots of a program.
-
-    The seconds of a result are the trial's share of the time in which slots were filled and calls were made: all
-    results' seconds add up to the time that it took.
-
-    Args:
-        configs: The trials, of one structure.
-        population: Number of slots, 2 or more.
-
-    Yields:
-        The place of a configuration and its result, in the order in which they finish.
-    """
-    structure = Structure.of(configs[0])
-    assert all(Structure.of(config) == structure for config in configs)
-    program = program_of(structure, population)
-    waiting = deque(enumerate(configs))
-    slots: list[tuple[int, _UnderWay] | None] = [None] * population
-    # An empty slot has a budget of no updates.
-    progress = tf.nest.map_structure(lambda value: tf.stack([value] * population), start(configs[0]))
-    settings = [Settings.of(configs[0])] * population
-    inputs: Any = None
-    while waiting or any(slots):
-        with _one_at_a_time:
-            begin = time.perf_counter()
-            fresh: dict[int, Progress] = {}
-            for slot in range(population):
-                if slots[slot] is None and waiting:
-                    place, config = waiting.popleft()
-                    slots[slot] = place, _UnderWay(config)
-                    fresh[slot], settings[slot] = start(config), Settings.of(config)
-            if fresh:
-                progress = _replaced(progress, fresh)
-                inputs = tf.nest.map_structure(lambda *values: tf.constant(np.stack(values)), *settings)
-            budgets = [trial[1].config.updates if trial else 0 for trial in slots]
-            progress = program(progress, inputs, budgets)
-            told = _told(progress)
-            share = (time.perf_counter() - begin) / sum(trial is not None for trial in slots)
-        for slot, running in enumerate(slots):
-            if running is None:
-                continue
-            place, trial = running
-            trial.seconds += share
-            trial.read(tf.nest.map_structure(lambda values, slot=slot: values[slot], told))
-            if trial.finished:
-                slots[slot] = None
-                yield place, trial.result()
-
-
-_one_at_a_time = threading.Lock()
-
-
-class _Told(NamedTuple):
-    """The part of `Progress` that is read whenever a program returns; as arrays."""
-
-    update: Any
-    losses: Any
-
-
-def _told(progress: Progress) -> _Told:
-    return _Told(*(getattr(progress, name).numpy() for name in _Told._fields))
-
-
-class _UnderWay:
-    """A trial that is being trained: what its program has told of it so far."""
-
-    def __init__(self, config: TrialConfig) -> None:
-        self.config = config
-        self.losses: list[float] = []
-        self.seconds = 0.0
-
-    def read(self, told: _Told) -> None:
-        self.losses += told.losses[: int(told.update) - len(self.losses)].tolist()
-
-    @property
-    def finished(self) -> bool:
-        return len(self.losses) == self.config.updates or not all(map(math.isfinite, self.losses[-1:]))
-
-    def result(self) -> TrialResult:
-        return TrialResult(
-            config=self.config, loss=tuple(self.losses), engine=NAME, device=device_name(), seconds=self.seconds
-        )
-
-
-def _replaced(progress: Progress, fresh: Mapping[int, Progress]) -> Progress:
-    """A population's progress with that of some slots replaced."""
-
-    def replaced(whole: Tensor, *parts: Tensor) -> Tensor:
-        slots = dict(enumerate(tf.unstack(whole))) | dict(zip(fresh, parts, strict=True))
-        return tf.stack([slots[slot] for slot in range(len(slots))])
-
-    changed: Progress = tf.nest.map_structure(replaced, progress, *fresh.values())
-    return changed
+def calls(config: TrialConfig) -> Iterator[Progress]:
+    """Train a trial; yields where it stands after every call of its program."""
+    program = program_of(Structure.of(config))
+    settings = Settings.of(config)
+    progress = start(config)
+    loss = 0.0
+    while int(progress.update) < config.updates and math.isfinite(loss):
+        done = int(progress.update)
+        progress = program(progress, settings, config.updates)
+        loss = float(progress.figures[int(progress.update) - done - 1, 0])
+        yield progress

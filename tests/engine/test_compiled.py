@@ -160,11 +160,13 @@ def compiled_lstm():
     """Outputs, last state and gradients of sum(weights * outputs), or of the last output where not all are returned."""
 
     def function(projected, kernel, masks, state, weights, activation, gate, backwards, return_sequences):
-        cell = lstm.Cell(activation=activation, recurrent_activation=gate, semantics="keras-3", backwards=backwards)
+        cell = lstm.Cell(
+            name="", activation=activation, recurrent_activation=gate, semantics="keras-3", backwards=backwards
+        )
         projected = tf.unstack(projected)
         with tf.GradientTape() as tape:
             tape.watch([*projected, kernel])
-            output, last = lstm.lstm(
+            output, last, _ = lstm.lstm(
                 projected, kernel, tf.unstack(masks), (state[0], state[1]), cell=cell, return_sequences=return_sequences
             )
             total = tf.reduce_sum(output * (weights if return_sequences else weights[0]))

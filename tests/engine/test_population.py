@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 
 import numpy as np
@@ -40,26 +41,27 @@ def some_trials(structure, *, count, seed):
     return [TrialConfig.model_validate(config.model_dump()) for config in configs]
 
 
-def losses(results):
-    return [str(result.loss) for result in results]
+def told(results):
+    """All that results say of their trials, losses to the last bit."""
+    return [{key: value for key, value in result.as_dict().items() if key != "seconds"} for result in results]
 
 
 # --- trials ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_trial_is_the_same_to_the_last_bit_alone_in_any_company_and_in_any_slot():
-    configs = some_trials(SMALL, count=8 * POPULATION, seed=1)
-    alone = [losses(run([config], population=POPULATION))[0] for config in configs]
+    configs = some_trials(SMALL, count=6 * POPULATION, seed=1)
+    alone = [told(run([config], population=POPULATION))[0] for config in configs]
     results = run(configs, population=POPULATION)
     assert [result.config for result in results] == configs
-    assert losses(results) == alone
+    assert told(results) == alone
     # Some of them end beside others that go on, and both kinds take up slots that were used.
     assert min(Counter(result.outcome for result in results).values()) >= 3
     assert len({result.updates for result in results if result.diverged}) >= 3
     generator = random.Random(2)
-    for _ in range(3):
+    for _ in range(2):
         order = generator.sample(range(len(configs)), k=len(configs))
-        assert losses(run([configs[place] for place in order], population=POPULATION)) == [alone[p] for p in order]
+        assert told(run([configs[place] for place in order], population=POPULATION)) == [alone[p] for p in order]
 
 
 @pytest.mark.parametrize("structure", [SMALL, LARGE])
@@ -76,18 +78,15 @@ def test_trials_of_several_structures_come_back_in_order():
     configs = [configs[place] for place in (0, 2, 1, 3)]
     results = run(configs, population=POPULATION)
     assert [result.config for result in results] == configs
-    assert losses(results) == [losses(run([config], population=POPULATION))[0] for config in configs]
+    assert told(results) == [told(run([config], population=POPULATION))[0] for config in configs]
 
 
 def test_the_seconds_of_trials_add_up_to_the_time_that_they_took():
     configs = some_trials(SMALL, count=5, seed=6)
-    list(training.run_side_by_side(configs, population=POPULATION))
-    with pytest.MonkeyPatch.context() as patch:
-        clock = iter(range(0, 1000, 2))
-        patch.setattr(training.time, "perf_counter", lambda: next(clock))
-        results = dict(training.run_side_by_side(configs, population=POPULATION))
-        calls = next(clock) // 4  # the clock is read before and after each
-    assert sum(result.seconds for result in results.values()) == pytest.approx(2 * calls)
+    began = time.perf_counter()
+    results = run(configs, population=POPULATION)
+    wall = time.perf_counter() - began
+    assert wall / 2 < sum(result.seconds for result in results) < wall
 
 
 def test_the_population_is_chosen_by_device_and_memory(monkeypatch):
