@@ -18,13 +18,13 @@ FIGURES: dict[str, str] = {
 }
 """Name -> meaning, in the order of the engine's output."""
 
-EVENLY, LAST = 32, 4
+EVENLY, LAST = 16, 4
 
 
 def kept_updates(updates: int) -> list[int]:
-    """1-based numbers of the updates whose figures are kept: about 32 evenly spaced ones, and the last 4.
+    """1-based numbers of the updates whose figures are kept: about 16 evenly spaced ones, and the last 4.
 
-    All of them would triple what a trial costs to store.
+    All of them would cost more to store than the trial's every other number.
     """
     every = -(-updates // EVENLY)
     return [number for number in range(1, updates + 1) if (number - 1) % every == 0 or number > updates - LAST]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from study.config import TrialConfig, as_text
-from study.engine import DEFAULT_ENGINE, SIDE_BY_SIDE, check_population, structure_of
+from study.engine import DEFAULT_ENGINE, SIDE_BY_SIDE, check_population
 from study.environment import git_commit, machine, versions
 from study.home import Home
 from study.interrupt import raise_if_stopped
@@ -25,6 +25,7 @@ from study.ledger import Ledger, Record, telling_of_storage_errors
 from study.lock import exclusive_study
 from study.progress import Progress
 from study.result import OUTCOMES
+from study.schedule import Schedule
 from study.space import SearchSpace
 from study.tracking import Tracker
 from study.workers import Train, TrialFailed, Workers, train
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 POLL_SECONDS = 0.25
+
+TRIALS_AHEAD = 16
+"""Trials for each worker that are asked for before it is free, so that there is a choice to hand out by structure.
+A sampler that learns from results is asked for one trial at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,18 +208,29 @@ class _Sweep:
                     self._ledger.requeue()
 
     def _loop(self, workers: Workers, left: int) -> None:
+        waiting = Schedule()
+        ahead = 0 if self._space.hunt else max(TRIALS_AHEAD, 4 * workers.together) * workers.count
         asked = 0
         try:
-            while not self._stop.is_set() and (asked < left or workers.busy or self._journalled):
-                while asked < left and workers.free and not self._stop.is_set():
-                    trials = dict(self._ledger.ask() for _ in range(min(workers.together, left - asked)))
-                    asked += len(trials)
+            while not self._stop.is_set() and (asked < left or len(waiting) or workers.busy or self._journalled):
+                # A free worker comes first: writing takes a tenth of a second.
+                if workers.free is not None and (len(waiting) or asked < left):
+                    while len(waiting) < workers.together and asked < left:
+                        waiting.add(*self._ledger.ask())
+                        asked += 1
+                    trials = waiting.take_together(workers.free, at_most=workers.together)
                     self._configs |= trials
-                    for group in by_structure(trials):
-                        workers.submit(group, engine=self._options.engine)
-                self._collect(workers, timeout=POLL_SECONDS)
-                while self._journalled:
+                    workers.submit(list(trials.items()), engine=self._options.engine)
+                    continue
+                idle = False
+                if self._journalled:
                     self._settle(self._journalled.popleft())
+                elif len(waiting) < ahead and asked < left:
+                    waiting.add(*self._ledger.ask())
+                    asked += 1
+                else:
+                    idle = True
+                self._collect(workers, timeout=POLL_SECONDS if idle else 0)
         finally:
             # However the loop ends, what the workers have finished by now is finished.
             while self._collect(workers, timeout=0):
@@ -256,14 +272,6 @@ class _Sweep:
             while self._collect(self._workers, timeout=0):
                 pass
         raise_if_stopped(self._stop)
-
-
-def by_structure(trials: Mapping[int, TrialConfig]) -> list[list[tuple[int, TrialConfig]]]:
-    """The trials in groups that one program can train."""
-    groups: dict[tuple[object, ...], list[tuple[int, TrialConfig]]] = {}
-    for number, config in trials.items():
-        groups.setdefault(structure_of(config), []).append((number, config))
-    return list(groups.values())
 
 
 def _sweep_tags(space: SearchSpace, options: SweepOptions) -> dict[str, str]:

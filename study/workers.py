@@ -71,6 +71,7 @@ class _Task:
     """Trials that were handed in together, with their numbers."""
 
     trials: tuple[tuple[int, TrialConfig], ...]
+    worker: int
     engine: str
     attempt: int
 
@@ -107,11 +108,12 @@ class Workers:
         self.together = population or 1
         self._collected: deque[tuple[int, TrialResult | TrialFailed]] = deque()
         self._done: SimpleQueue[distributed.Future] = SimpleQueue()
+        self._free: list[int] = []
         self._tasks: dict[str, _Task] = {}
         self._waiting: deque[_Task] = deque()
         # Keys are the scheduler's, and other sweeps may use it: a trial's number alone would fetch their results.
         self._name = uuid.uuid4().hex
-        self._cluster: distributed.LocalCluster | None = None
+        self._cluster: distributed.SpecCluster | None = None
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         dask.config.set(
             {
@@ -130,6 +132,7 @@ class Workers:
             self._client = _connect(scheduler)
             self.device = f"the cluster at {scheduler}"
             self.count = len(self._client.nthreads()) or 1
+            self._free = list(range(self.count))
             return
         gpus = visible_gpus()
         self.count = count or len(gpus) or available_cores()
@@ -137,15 +140,22 @@ class Workers:
         if gpus and population is None:
             self._population, self.together = None, GPU_POPULATION
         with _sigint_kept_for_later():
-            self._cluster = distributed.LocalCluster(
-                n_workers=self.count,
-                threads_per_worker=1,
-                memory_limit=None,
-                dashboard_address="127.0.0.1:0",
-                protocol="tcp",
+            self._cluster = distributed.SpecCluster(
+                scheduler={
+                    "cls": distributed.Scheduler,
+                    "options": {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"},
+                },
+                workers={
+                    number: {
+                        "cls": distributed.Nanny,
+                        "options": {"nthreads": 1, "memory_limit": None, "resources": {_resource(number): 1}},
+                    }
+                    for number in range(self.count)
+                },
             )
         self._client = distributed.Client(self._cluster, set_as_default=False)
         self._client.register_plugin(_Worker(gpus=gpus))
+        self._free = list(range(self.count))
 
     def __enter__(self) -> Workers:
         return self
@@ -163,19 +173,28 @@ class Workers:
         return len(self._collected) + sum(len(task.trials) for task in (*self._tasks.values(), *self._waiting))
 
     @property
-    def free(self) -> int:
-        """Number of processes that have nothing to do."""
-        return max(0, self.count - len(self._tasks) - len(self._waiting))
+    def free(self) -> int | None:
+        """Number of a worker without trials."""
+        return self._free[0] if self._free else None
 
     def submit(self, trials: Sequence[tuple[int, TrialConfig]], *, engine: str) -> None:
-        """Hand in trials, by number, for one process; more than one must be of one structure."""
-        self._submit(_Task(trials=tuple(trials), engine=engine, attempt=1))
+        """Hand in trials, by number, for the worker that is `free`; more than one must be of one structure."""
+        self._submit(_Task(trials=tuple(trials), worker=self._free.pop(0), engine=engine, attempt=1))
 
     def _submit(self, task: _Task) -> None:
         key = f"trial-{self._name}-{task.trials[0][0]}-{len(task.trials)}-{task.attempt}"
         self._tasks[key] = task
-        configs = [config.model_dump_json() for _, config in task.trials]
-        future = self._client.submit(self._train, configs, task.engine, self._population, key=key, pure=False)
+        future = self._client.submit(
+            self._train,
+            [config.model_dump_json() for _, config in task.trials],
+            task.engine,
+            self._population,
+            key=key,
+            pure=False,
+            # Of all ways to ask for a worker, a resource is the one that a restarted worker answers to. Workers
+            # started elsewhere have none.
+            resources={_resource(task.worker): 1} if self._cluster else None,
+        )
         future.add_done_callback(self._done.put)
 
     def collect(self, *, timeout: float) -> tuple[int, TrialResult | TrialFailed] | None:
@@ -186,8 +205,8 @@ class Workers:
         """
         if not self._collected:
             self._await(timeout)
-        while self._waiting and len(self._tasks) < self.count:
-            self._submit(self._waiting.popleft())
+        while self._waiting and self._free:
+            self._submit(replace(self._waiting.popleft(), worker=self._free.pop(0)))
         return self._collected.popleft() if self._collected else None
 
     def _await(self, timeout: float) -> None:
@@ -197,6 +216,7 @@ class Workers:
         except Empty:
             return
         task = self._tasks.pop(future.key)
+        self._free.append(task.worker)
         if future.status == "error":
             self._failed(task, future.exception())
             return
@@ -211,23 +231,27 @@ class Workers:
             raise UserError("the Dask scheduler went away; run the same command again when it is back")
         # The worker died between finishing the trial and handing the result over.
         if task.attempt < LIVES:
-            self._submit(replace(task, attempt=task.attempt + 1))
+            self._again(task, attempt=task.attempt + 1)
             return
         why = TrialFailed(f"its result was lost with its worker process {LIVES} times")
         self._collected.extend((number, why) for number, _ in task.trials)
 
+    def _again(self, task: _Task, *, attempt: int) -> None:
+        """Give a task another life, in the worker that had it."""
+        self._free.remove(task.worker)
+        self._submit(replace(task, attempt=attempt))
+
     def _failed(self, task: _Task, error: BaseException) -> None:
         """Give up a trial, or give it another life."""
         if len(task.trials) > 1:
-            # Nobody knows which of them it was: each by itself from here on, with all its lives, and no more of them at
-            # a time than there are processes, so that none waits in one that another kills.
+            # Nobody knows which of them it was: each by itself from here on, with all its lives.
             self._waiting.extend(replace(task, trials=(trial,), attempt=1) for trial in task.trials)
             return
         why = _why(error)
         if isinstance(error, distributed.KilledWorker):
             lost = task.attempt + error.allowed_failures
             if lost < LIVES:
-                self._submit(replace(task, attempt=lost + 1))
+                self._again(task, attempt=lost + 1)
                 return
             why = f"its worker process died {lost} times, for example for want of memory"
         self._collected.append((task.trials[0][0], TrialFailed(why)))
@@ -242,6 +266,11 @@ class Workers:
         except (distributed.TimeoutError, distributed.CancelledError, distributed.KilledWorker, OSError):
             return None
         return texts
+
+
+def _resource(number: int) -> str:
+    """What only worker `number` of the embedded cluster has."""
+    return f"worker {number}"
 
 
 def _connect(scheduler: str) -> distributed.Client:

@@ -20,9 +20,9 @@ from pathlib import Path
 def made_up(configs: Sequence[str], engine: str, population: int | None, *, mode: str, folder: str) -> list[str]:
     """Trials one after another; `handed-out` of the folder says how many a worker was given together."""
     from study.config import TrialConfig
-    from study.engine import structure_of
+    from study.engine.structure import Structure
 
-    assert len({structure_of(TrialConfig.model_validate_json(config)) for config in configs}) == 1
+    assert len({Structure.of(TrialConfig.model_validate_json(config)) for config in configs}) == 1
     with (Path(folder) / "handed-out").open("a") as file:
         file.write(f"{len(configs)} {population}\n")
     return [made_up_trial(config, engine, mode=mode, folder=folder) for config in configs]

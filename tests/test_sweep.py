@@ -22,7 +22,6 @@ from distributed import LocalCluster
 from study import workers
 from study.config import TrialConfig
 from study.engine import GPU_POPULATION
-from study.sweep import by_structure
 from tests.stores import assert_whole_and_equal, mlflow_runs, optuna_trials
 from tests.sweep_driver import made_up
 
@@ -127,19 +126,11 @@ def test_on_gpus_the_engine_chooses_the_population_unless_it_is_given(
         with workers.Workers(population=population, train=train) as processes:
             assert (processes.device, processes.count, processes.together) == ("1 GPU", 1, together)
             processes.submit(trials, engine="compiled")
-            assert (processes.busy, processes.free) == (3, 0)
+            assert (processes.busy, processes.free) == (3, None)
             collected = [processes.collect(timeout=60) for _ in trials]
             assert [(number, result.config) for number, result in collected] == trials
-            assert (processes.busy, processes.free) == (0, 1)
+            assert (processes.busy, processes.free) == (0, 0)
     assert handed_out(tmp_path) == [(3, None), (3, 2)]
-
-
-def test_trials_of_different_structures_are_never_handed_out_together() -> None:
-    sizes = (4, 8, 4, 16, 8, 4)
-    trials = {10 + place: TrialConfig(units=units, seed=place) for place, units in enumerate(sizes)}
-    groups = by_structure(trials)
-    assert [[number for number, _ in group] for group in groups] == [[10, 12, 15], [11, 14], [13]]
-    assert all(config == trials[number] for group in groups for number, config in group)
 
 
 def test_a_sweep_of_populations_comes_to_what_the_engine_says(home: Path, study: Study) -> None:

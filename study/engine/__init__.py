@@ -20,21 +20,6 @@ ENGINES: dict[str, str] = {"compiled": "study.engine.compiled", "reference": "st
 DEFAULT_ENGINE = "compiled"
 
 
-STRUCTURE = (
-    "units",
-    "layers",
-    "timesteps",
-    "features",
-    "batch_size",
-    "bidirectional",
-    "front_end",
-    "recurrent_activation",
-    "semantics",
-    "optimizer",
-)
-"""Axes that a compiled program is made for; trials that agree in them share one, and can be trained side by side."""
-
-
 SIDE_BY_SIDE = ("compiled",)
 """Engines that can train several trials of one structure in one program."""
 
@@ -50,11 +35,6 @@ def check_population(engine: str, population: int | None) -> None:
     """
     if population not in (None, 1) and engine not in SIDE_BY_SIDE:
         raise UserError(f"population={population}: the {engine} engine trains one trial at a time")
-
-
-def structure_of(config: TrialConfig) -> tuple[object, ...]:
-    """The trial's values of `STRUCTURE`."""
-    return tuple(getattr(config, axis) for axis in STRUCTURE)
 
 
 def run(

@@ -24,11 +24,11 @@ import numpy as np
 
 from study.config import NONE, TrialConfig
 from study.engine.runtime import keras, tf
+from study.engine.structure import DIRECTIONS
 
 Tensor: TypeAlias = Any
 """A TensorFlow tensor, or what converts to one. TensorFlow ships no types."""
 
-DIRECTIONS = ("forward", "backward")
 """Directions of a bidirectional layer; a layer that is not has only the first."""
 
 

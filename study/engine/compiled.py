@@ -14,8 +14,8 @@ import numpy as np
 
 from study.config import TrialConfig
 from study.engine import instrumented, training
-from study.engine.model import Structure
 from study.engine.runtime import device_name, tf
+from study.engine.structure import Structure
 from study.engine.training import Progress, Settings
 from study.growth import Growth
 from study.onset import Onset, timeline

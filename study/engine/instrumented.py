@@ -21,8 +21,8 @@ from study.config import TrialConfig
 from study.engine import activations, lstm, training
 from study.engine.instruments import Instruments
 from study.engine.lstm import GATES, KEPT, Cell, Probe, Step
-from study.engine.model import Structure
 from study.engine.runtime import tf
+from study.engine.structure import Structure
 from study.onset import EVENTS, Onset
 
 Tensor: TypeAlias = Any

@@ -24,9 +24,10 @@ import numpy as np
 from study.config import TrialConfig
 from study.engine import GPU_POPULATION, batches, growth, lstm, model, optimizer
 from study.engine.instruments import BARE, Instruments
-from study.engine.model import Structure, Wiring
+from study.engine.model import Wiring
 from study.engine.runtime import device_name, tf
 from study.engine.side_by_side import beside, side_by_side
+from study.engine.structure import Structure
 from study.growth import FIGURES
 from study.onset import EVENTS
 

@@ -9,6 +9,7 @@ from scipy import stats
 from study.config import TrialConfig
 from study.engine import batches
 from study.engine.runtime import tf
+from study.engine.structure import DIRECTIONS
 
 SHAPE = {"batch_size": 16, "timesteps": 50, "features": 8}
 CELL = {"batch_size": 32, "units": 64}
@@ -155,7 +156,7 @@ def test_streams_of_seeds_updates_purposes_layers_directions_and_gates_are_uncor
                 mask = batches.dropout_mask(seed, update, position=position, rate=0.5, shape=(64, 64))
                 streams["dropout", seed, update, position] = mask
             for layer in (1, 2):
-                for direction in batches.DIRECTIONS:
+                for direction in DIRECTIONS:
                     masks = batches.recurrent_masks(seed, update, layer=layer, direction=direction, rate=0.5, **shape)
                     for gate in range(4):
                         streams["recurrent", seed, update, layer, direction, gate] = masks[gate]

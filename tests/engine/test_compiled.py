@@ -15,6 +15,7 @@ from study.config import TrialConfig
 from study.engine import activations, batches, keras_2_2_4, lstm, model, optimizer, run, training
 from study.engine.reference import loss_of
 from study.engine.runtime import keras, tf
+from study.engine.structure import Structure
 from study.result import TrialResult
 
 PLAIN = {"units": 6, "timesteps": 100, "features": 3, "batch_size": 8, "updates": 20}
@@ -107,7 +108,7 @@ def test_trials_that_differ_in_run_time_inputs_share_one_program():
     generator = random.Random(7)
     configs = [varied({}, generator) for _ in range(8)]
     run(configs, engine="compiled")
-    programs = {training.program_of(model.Structure.of(config)) for config in configs}
+    programs = {training.program_of(Structure.of(config)) for config in configs}
     assert [program.traces for program in programs] == [1]
     assert len({(config.activation, config.batch_norm, config.clipnorm) for config in configs}) > 4
 
@@ -300,7 +301,7 @@ def test_what_is_not_used_lets_no_nan_through_and_changes_no_bit():
 
 
 def test_masks_are_the_references_with_time_first_and_ones_at_a_rate_of_zero():
-    structure = model.Structure.of(trial(layers=2, front_end="conv1d"))
+    structure = Structure.of(trial(layers=2, front_end="conv1d"))
     masks = model.masks(3, 2, recurrent_dropout=tf.constant(0.4), dropout=tf.constant(0.0), structure=structure)
     assert {name: tuple(mask.shape) for name, mask in masks.items()} == {
         "lstm_1/forward": (4, 8, 6),

@@ -11,11 +11,11 @@ import pytest
 from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 from tensorflow.python.ops.parallel_for import pfor
 
-from study import engine
 from study.config import TrialConfig
-from study.engine import model, philox, run, training
+from study.engine import philox, run, training
 from study.engine.runtime import tf
 from study.engine.side_by_side import side_by_side
+from study.engine.structure import Structure
 from study.errors import UserError
 from tests.engine.test_compiled import same, varied
 
@@ -90,7 +90,7 @@ def test_the_seconds_of_trials_add_up_to_the_time_that_they_took():
 
 
 def test_the_population_is_chosen_by_device_and_memory(monkeypatch):
-    small, large = (model.Structure.of(TrialConfig(units=units)) for units in (16, 512))
+    small, large = (Structure.of(TrialConfig(units=units)) for units in (16, 512))
     assert training.default_population(large) == 1
     monkeypatch.setattr(training, "device_name", lambda: "a GPU")
     assert training.default_population(small) == 32
@@ -101,10 +101,6 @@ def test_the_population_is_chosen_by_device_and_memory(monkeypatch):
 def test_the_reference_engine_refuses_a_population():
     with pytest.raises(UserError, match="population=4: the reference engine trains one trial at a time"):
         run([TrialConfig()], engine="reference", population=4)
-
-
-def test_the_structure_that_is_known_without_tensorflow_is_the_programs():
-    assert set(engine.STRUCTURE) == set(model.Structure.__dataclass_fields__)
 
 
 # --- the trials axis ------------------------------------------------------------------------------------------------
