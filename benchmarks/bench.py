@@ -1,6 +1,6 @@
 """What a trial costs: the engines against the loop a user would write, side by side in one call.
 
-    python benchmarks/bench.py [--trials 200] [--out benchmarks/results.md]
+    python benchmarks/bench.py [--trials 200] [--population 1 8 32] [--out benchmarks/results.md]
 
 Every measurement runs in a process of its own, so that each side has the threads it would have: the user's loop
 those that TensorFlow takes by default, an engine one a process. Times that are compared are taken one right after
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from study.config import TrialConfig
 from study.environment import available_cores, machine, versions
 from study.home import Home, space_folders
 from study.space_file import load
+from study.workers import visible_gpus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,18 +58,26 @@ def gigaflop(config: TrialConfig) -> float:
 # --- the sides, each in a process of its own ------------------------------------------------------------------------
 
 
-def engine_side(engine: str, case: Case) -> dict[str, float]:
-    """Seconds per update of an engine, and what its first trial of a structure costs above that."""
+def populations(case: Case, *, gpus: bool) -> tuple[int, ...]:
+    """How many trials to train side by side in one program."""
+    if gpus:
+        return (1, 8, 32, 128)
+    return (1, 4) if case.config.units <= 16 else (1,)
+
+
+def engine_side(engine: str, case: Case, population: int = 1) -> dict[str, float]:
+    """Seconds per update of an engine, and what its first trials of a structure cost above that."""
     from study.engine import run
 
     def seconds(updates: int) -> float:
+        configs = [case.config.model_copy(update={"updates": updates, "seed": seed}) for seed in range(population)]
         began = time.perf_counter()
-        run([case.config.model_copy(update={"updates": updates})], engine=engine)
+        run(configs, engine=engine, population=population)
         return time.perf_counter() - began
 
     first = seconds(1)
     short, long = seconds(1), seconds(1 + case.updates)
-    per_update = (long - short) / case.updates
+    per_update = (long - short) / (case.updates * population)
     return {"seconds": per_update, "compile": first - short}
 
 
@@ -134,23 +144,25 @@ def product_side(case: Case) -> dict[str, float]:
     return {"rate": best}
 
 
-SIDES = {
-    "loop": loop_side,
-    "reference": lambda case: engine_side("reference", case),
-    "compiled": lambda case: engine_side("compiled", case),
-    "product": product_side,
+SIDES: dict[str, Callable[[Case, int], dict[str, float]]] = {
+    "loop": lambda case, _: loop_side(case),
+    "reference": lambda case, _: engine_side("reference", case),
+    "compiled": lambda case, population: engine_side("compiled", case, population),
+    "product": lambda case, _: product_side(case),
 }
 
 
 # --- putting the sides next to each other ---------------------------------------------------------------------------
 
 
-def measure(side: str, case: Case, *, processes: int = 1, threads: int | None = None) -> list[dict[str, float]]:
+def measure(
+    side: str, case: Case, *, processes: int = 1, threads: int | None = None, population: int = 1
+) -> list[dict[str, float]]:
     """Run a side in so many processes at the same time."""
     environment = dict(os.environ)
     if threads:
         environment |= {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-    command = [sys.executable, __file__, "--side", side, "--case", case.name]
+    command = [sys.executable, __file__, "--side", side, "--case", case.name, "--population", str(population)]
     started = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
         for _ in range(processes)
@@ -164,7 +176,7 @@ def measure(side: str, case: Case, *, processes: int = 1, threads: int | None = 
     return answers
 
 
-def size_rows(case: Case) -> list[str]:
+def size_rows(case: Case, sizes: Sequence[int]) -> list[str]:
     cores = available_cores()
     loop = measure("loop", case)[0]
     product_one = measure("product", case, threads=1)[0]["rate"]
@@ -174,16 +186,29 @@ def size_rows(case: Case) -> list[str]:
         rows.append(row(case, engine, measure(engine, case), loop["seconds"], product_one))
         together = measure(engine, case, processes=cores)
         rows.append(row(case, f"{engine}, {cores} processes", together, loop["seconds"], product_all))
+    for population in sizes:
+        if population == 1:
+            continue
+        try:
+            answers = measure("compiled", case, population=population)
+        except RuntimeError as error:
+            # More than fits a device's memory, at the sizes that are asked for on GPUs.
+            print(str(error)[-500:], file=sys.stderr)
+            rows.append(f"| {case.name} | compiled | {population} | does not run | | | | |")
+        else:
+            rows.append(row(case, "compiled", answers, loop["seconds"], product_one, population))
     return rows
 
 
-def row(case: Case, side: str, answers: list[dict[str, float]], loop_seconds: float, product: float) -> str:
+def row(
+    case: Case, side: str, answers: list[dict[str, float]], loop_seconds: float, product: float, population: int = 1
+) -> str:
     rate = sum(1 / answer["seconds"] for answer in answers)
     speed = rate * gigaflop(case.config)
     first = max(answer["compile"] for answer in answers)
     return (
-        f"| {case.name} | {side} | {rate:.2f} | {speed:.0f} | {rate * loop_seconds:.1f} | {speed / product:.0%} "
-        f"| {first:.1f} |"
+        f"| {case.name} | {side} | {population} | {rate:.2f} | {speed:.0f} | {rate * loop_seconds:.1f} "
+        f"| {speed / product:.0%} | {first:.1f} |"
     )
 
 
@@ -234,24 +259,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--case", help=argparse.SUPPRESS)
+    parser.add_argument("--population", type=int, nargs="+", help="trials side by side in a program, to measure")
     parser.add_argument("--trials", type=int, default=200, help="trials of the card sweep; 0 leaves it out")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results.md"))
     options = parser.parse_args()
     if options.side:
         case = next(case for case in CASES if case.name == options.case)
-        print(json.dumps(SIDES[options.side](case)))
+        print(json.dumps(SIDES[options.side](case, options.population[0])))
         return
     lines = [
         "# Benchmark",
         "",
         f"{machine()}; {', '.join(f'{name} {number}' for name, number in versions().items())}.",
         "",
-        "| size | side | updates/s | GF/s | times the user's loop | of the matrix product | first trial, s more |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| size | side | population | updates/s | GF/s | times the user's loop | of the matrix product "
+        "| first trial, s more |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
+    gpus = bool(visible_gpus())
     for case in CASES:
-        lines += size_rows(case)
-        print("\n".join(lines[-5:]), flush=True)
+        rows = size_rows(case, options.population or populations(case, gpus=gpus))
+        print("\n".join(rows), flush=True)
+        lines += rows
     if options.trials:
         lines += ["", *sweep_overhead(options.trials)]
     lines += ["", "GPU figures are not measured yet."]

@@ -70,7 +70,12 @@ def trial(assignments: tuple[str, ...], engine: str, as_json: bool) -> None:
 @click.argument("space", metavar="SPACE")
 @click.option("--trials", type=click.IntRange(min=1), help="Number of trials of the study [default: the file's].")
 @click.option("--name", metavar="STUDY", help="Name of the study [default: the file's name]; an old one goes on.")
-@click.option("--workers", type=click.IntRange(min=1), help="Trials at a time [default: one a GPU, or one a core].")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes [default: one a GPU, or one a core].")
+@click.option(
+    "--population",
+    type=click.IntRange(min=1),
+    help="Trials that a process trains side by side [default: by memory on GPUs of this machine, else 1].",
+)
 @click.option("--scheduler", metavar="ADDRESS", help="Address of a Dask scheduler whose workers to use.")
 @click.option("--seed", type=click.IntRange(0, 20_000), default=0, show_default=True, help="Of sampler and trials.")
 @click.option(
@@ -88,6 +93,7 @@ def sweep(
     trials: int | None,
     name: str | None,
     workers: int | None,
+    population: int | None,
     scheduler: str | None,
     seed: int,
     patience: float,
@@ -122,6 +128,7 @@ def sweep(
             seed=seed,
             engine=engine,
             workers=workers,
+            population=population,
             scheduler=scheduler,
             patience=patience,
             command=shlex.join(["study", *sys.argv[1:]]),
@@ -241,7 +248,7 @@ def replay(run_id: str) -> None:
     from study.tracking import read_trial
 
     recorded = read_trial(run_id, uri=_existing_home().tracking_uri)
-    again = run([recorded.config], engine=recorded.engine)[0]
+    again = run([recorded.config], engine=recorded.engine, population=recorded.population)[0]
     update = first_difference(recorded, again)
     if update is None:
         click.echo(f"The same to the last bit, {again.updates} updates. {describe(again)}")

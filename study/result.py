@@ -32,7 +32,9 @@ class TrialResult:
     device: str
     """What trained it: `CPU`, or the GPU's name."""
     seconds: float
-    """Wall-clock time of the trial, building and tracing included."""
+    """Wall-clock time of the trial, building and tracing included; its share, where others were trained beside it."""
+    population: int = 1
+    """Number of trials that its program trains side by side; a replay is to the last bit with the same number."""
     timeline: Timeline | None = None
     """First update of every kind of number that is not finite; None of the reference engine, which takes no notice."""
     onset: Onset | None = None
@@ -77,6 +79,7 @@ class TrialResult:
             "engine": self.engine,
             "device": self.device,
             "seconds": self.seconds,
+            "population": self.population,
         }
 
     def to_json(self) -> str:
@@ -90,6 +93,7 @@ class TrialResult:
             config=TrialConfig.model_validate(values["config"]),
             loss=tuple(float(loss) for loss in values["loss"]),
             **{name: values[name] for name in ("engine", "device", "seconds")},
+            population=values.get("population", 1),
             timeline=values.get("timeline"),
             onset=Onset.from_dict(values["onset"]) if values.get("onset") else None,
             growth=Growth.from_dict(values["growth"]) if values.get("growth") else None,

@@ -43,3 +43,9 @@ class Schedule:
         structure, config = self._waiting.pop(number)
         own.add(structure)
         return number, config
+
+    def take_together(self, worker: int, *, at_most: int) -> dict[int, TrialConfig]:
+        """The next trial of a worker, and those of its structure that were asked for first: configs by number."""
+        number, config = self.take(worker)
+        same = [other for other, (structure, _) in self._waiting.items() if structure == Structure.of(config)]
+        return {number: config} | {other: self._waiting.pop(other)[1] for other in sorted(same)[: at_most - 1]}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from study.config import TrialConfig, as_text
-from study.engine import DEFAULT_ENGINE
+from study.engine import DEFAULT_ENGINE, SIDE_BY_SIDE, check_population
 from study.environment import git_commit, machine, versions
 from study.home import Home
 from study.interrupt import raise_if_stopped
@@ -50,7 +50,9 @@ class SweepOptions:
     """Seed of the sampler, and of the trials' own seeds."""
     engine: str = DEFAULT_ENGINE
     workers: int | None = None
-    """Number of trials at a time; None takes one a GPU or one a core."""
+    """Number of processes; None takes one a GPU or one a core."""
+    population: int | None = None
+    """Trials of one structure that a process trains side by side; None as in `study.workers.Workers`."""
     scheduler: str | None = None
     """Address of a Dask scheduler."""
     patience: float = 600
@@ -88,12 +90,14 @@ def run_sweep(
         home: Where to keep it.
         console: Where to show progress.
         stop: Set to end the sweep early, keeping what is finished; see `study.interrupt`.
-        train: What a worker does with a trial.
+        train: What a worker does with trials.
 
     Raises:
-        UserError: A store that cannot be used, or a study of this name that is another.
+        UserError: A store that cannot be used, a study of this name that is another, or a population for an engine
+            that trains one trial at a time.
         KeyboardInterrupt: `stop` was set while nothing of the sweep's own was under way.
     """
+    check_population(options.engine, options.population)
     stop = stop or Event()
     home.create()
 
@@ -186,11 +190,16 @@ class _Sweep:
         self._ledger.requeue()
 
     def _train_trials(self, left: int) -> None:
-        with Workers(count=self._options.workers, scheduler=self._options.scheduler, train=self._train) as workers:
+        with Workers(
+            count=self._options.workers,
+            scheduler=self._options.scheduler,
+            population=self._options.population if self._options.engine in SIDE_BY_SIDE else 1,
+            train=self._train,
+        ) as workers:
             self._workers = workers
             self._say(
                 f"{self._options.name}: {left} of {self._space.trials} trials to run on {workers.device}, "
-                f"{workers.count} at a time, {self._options.engine} engine"
+                f"{workers.count * workers.together} at a time, {self._options.engine} engine"
             )
             with self._progress:
                 try:
@@ -200,18 +209,18 @@ class _Sweep:
 
     def _loop(self, workers: Workers, left: int) -> None:
         waiting = Schedule()
-        ahead = 0 if self._space.hunt else TRIALS_AHEAD * workers.count
+        ahead = 0 if self._space.hunt else max(TRIALS_AHEAD, 4 * workers.together) * workers.count
         asked = 0
         try:
             while not self._stop.is_set() and (asked < left or len(waiting) or workers.busy or self._journalled):
                 # A free worker comes first: writing takes a tenth of a second.
                 if workers.free is not None and (len(waiting) or asked < left):
-                    if not len(waiting):
+                    while len(waiting) < workers.together and asked < left:
                         waiting.add(*self._ledger.ask())
                         asked += 1
-                    number, config = waiting.take(workers.free)
-                    self._configs[number] = config
-                    workers.submit(number, config, engine=self._options.engine)
+                    trials = waiting.take_together(workers.free, at_most=workers.together)
+                    self._configs |= trials
+                    workers.submit(list(trials.items()), engine=self._options.engine)
                     continue
                 idle = False
                 if self._journalled:

@@ -303,6 +303,7 @@ def trial_tags(record: Record) -> dict[str, str]:
         return {**tags, "outcome": "failed", "failure": str(record.failure), NOTE: f"Failed: {record.failure}"}
     result = record.result
     tags |= {"outcome": result.outcome, "engine": result.engine, "device": result.device}
+    tags["population"] = str(result.population)
     if result.diverged:
         tags["loss_at_divergence"] = str(result.loss[-1])
     if result.onset is not None:
@@ -477,6 +478,7 @@ def read_trial(run_id: str, *, uri: str) -> TrialResult:
         engine=tags["engine"],
         device=tags["device"],
         seconds=run.data.metrics["wall_seconds"],
+        population=int(tags.get("population", "1")),
     )
 
 

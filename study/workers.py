@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ import dask
 import distributed
 
 from study.config import TrialConfig
+from study.engine import GPU_POPULATION
 from study.environment import available_cores
 from study.errors import UserError
 from study.result import TrialResult
@@ -33,15 +35,16 @@ LIVES = 3
 RESULT_SECONDS = 30
 """How long a worker may take to hand over a result."""
 
-Train = Callable[[str, str], str]
-"""Config and engine in, result out, all as text: what travels does not depend on the project's classes."""
+Train = Callable[[Sequence[str], str, int | None], list[str]]
+"""Configs, engine and population in, results out, as text: what travels does not depend on the project's classes."""
 
 
-def train(config: str, engine: str) -> str:
-    """Run one trial in a worker: a config as JSON and an engine's name in, a result as JSON out."""
+def train(configs: Sequence[str], engine: str, population: int | None) -> list[str]:
+    """Run trials of one structure in a worker: configs as JSON in, results as JSON out, in the same order."""
     from study.engine import run
 
-    return run([TrialConfig.model_validate_json(config)], engine=engine)[0].to_json()
+    parsed = [TrialConfig.model_validate_json(config) for config in configs]
+    return [result.to_json() for result in run(parsed, engine=engine, population=population)]
 
 
 class TrialFailed(Exception):
@@ -65,39 +68,56 @@ class _Worker(distributed.WorkerPlugin):  # type: ignore[misc]
 
 @dataclass(frozen=True, kw_only=True)
 class _Task:
-    """A trial that was handed in."""
+    """Trials that were handed in together, with their numbers."""
 
-    number: int
+    trials: tuple[tuple[int, TrialConfig], ...]
     worker: int
-    config: TrialConfig
     engine: str
     attempt: int
 
 
 class Workers:
-    """Processes that train trials, each one at a time.
+    """Processes that train trials, each one at a time or as many of one structure as the population is.
 
     Args:
         count: Number of processes; None takes one a GPU, or one a core where there is no GPU.
         scheduler: Address of a Dask scheduler to use instead of processes of this machine.
-        train: What a worker does with a trial.
+        population: Trials that a process trains side by side; None leaves it to the engine on this machine's GPUs, and
+            takes 1 elsewhere.
+        train: What a worker does with trials.
+
+    Attributes:
+        device: What trains, in words.
+        count: Number of processes.
+        together: How many trials of one structure a process can be handed at a time.
 
     Raises:
         UserError: The scheduler does not answer.
     """
 
-    def __init__(self, *, count: int | None = None, scheduler: str | None = None, train: Train = train) -> None:
+    def __init__(
+        self,
+        *,
+        count: int | None = None,
+        scheduler: str | None = None,
+        population: int | None = None,
+        train: Train = train,
+    ) -> None:
         self._train = train
+        self._population: int | None = population or 1
+        self.together = population or 1
+        self._collected: deque[tuple[int, TrialResult | TrialFailed]] = deque()
         self._done: SimpleQueue[distributed.Future] = SimpleQueue()
         self._free: list[int] = []
         self._tasks: dict[str, _Task] = {}
+        self._waiting: deque[_Task] = deque()
         # Keys are the scheduler's, and other sweeps may use it: a trial's number alone would fetch their results.
         self._name = uuid.uuid4().hex
         self._cluster: distributed.SpecCluster | None = None
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         dask.config.set(
             {
-                "distributed.scheduler.allowed-failures": LIVES - 1,
+                "distributed.scheduler.allowed-failures": 0,  # lives are counted here, see `_failed`
                 # A worker holds the trial it trains and no other, so no bystander is blamed for its death.
                 "distributed.scheduler.worker-saturation": 1.0,
                 "distributed.admin.tick.limit": "1h",
@@ -117,6 +137,8 @@ class Workers:
         gpus = visible_gpus()
         self.count = count or len(gpus) or available_cores()
         self.device = f"{len(gpus)} GPU{'s' * (len(gpus) > 1)}" if gpus else "CPU"
+        if gpus and population is None:
+            self._population, self.together = None, GPU_POPULATION
         with _sigint_kept_for_later():
             self._cluster = distributed.SpecCluster(
                 scheduler={
@@ -148,24 +170,25 @@ class Workers:
     @property
     def busy(self) -> int:
         """Number of trials submitted and not collected."""
-        return len(self._tasks)
+        return len(self._collected) + sum(len(task.trials) for task in (*self._tasks.values(), *self._waiting))
 
     @property
     def free(self) -> int | None:
-        """Number of a worker without a trial."""
+        """Number of a worker without trials."""
         return self._free[0] if self._free else None
 
-    def submit(self, number: int, config: TrialConfig, *, engine: str) -> None:
-        """Hand in a trial, for the worker that is `free`."""
-        self._submit(_Task(number=number, worker=self._free.pop(0), config=config, engine=engine, attempt=1))
+    def submit(self, trials: Sequence[tuple[int, TrialConfig]], *, engine: str) -> None:
+        """Hand in trials, by number, for the worker that is `free`; more than one must be of one structure."""
+        self._submit(_Task(trials=tuple(trials), worker=self._free.pop(0), engine=engine, attempt=1))
 
     def _submit(self, task: _Task) -> None:
-        key = f"trial-{self._name}-{task.number}-{task.attempt}"
+        key = f"trial-{self._name}-{task.trials[0][0]}-{len(task.trials)}-{task.attempt}"
         self._tasks[key] = task
         future = self._client.submit(
             self._train,
-            task.config.model_dump_json(),
+            [config.model_dump_json() for _, config in task.trials],
             task.engine,
+            self._population,
             key=key,
             pure=False,
             # Of all ways to ask for a worker, a resource is the one that a restarted worker answers to. Workers
@@ -180,38 +203,69 @@ class Workers:
         Raises:
             UserError: The scheduler went away.
         """
+        if not self._collected:
+            self._await(timeout)
+        while self._waiting and self._free:
+            self._submit(replace(self._waiting.popleft(), worker=self._free.pop(0)))
+        return self._collected.popleft() if self._collected else None
+
+    def _await(self, timeout: float) -> None:
+        """Take in the next task that ends within `timeout` seconds."""
         try:
             future = self._done.get(timeout=timeout) if timeout else self._done.get_nowait()
         except Empty:
-            return None
+            return
         task = self._tasks.pop(future.key)
         self._free.append(task.worker)
         if future.status == "error":
-            return task.number, TrialFailed(_why(future.exception()))
-        text = self._fetch(future)
-        if text is not None:
-            result = TrialResult.from_json(text)
-            assert result.config == task.config
-            return task.number, result
+            self._failed(task, future.exception())
+            return
+        texts = self._fetch(future)
+        if texts is not None:
+            for (number, config), text in zip(task.trials, texts, strict=True):
+                result = TrialResult.from_json(text)
+                assert result.config == config
+                self._collected.append((number, result))
+            return
         if future.status == "cancelled" or self._client.status != "running":
             raise UserError("the Dask scheduler went away; run the same command again when it is back")
         # The worker died between finishing the trial and handing the result over.
-        if task.attempt == LIVES:
-            return task.number, TrialFailed(f"its result was lost with its worker process {LIVES} times")
+        if task.attempt < LIVES:
+            self._again(task, attempt=task.attempt + 1)
+            return
+        why = TrialFailed(f"its result was lost with its worker process {LIVES} times")
+        self._collected.extend((number, why) for number, _ in task.trials)
+
+    def _again(self, task: _Task, *, attempt: int) -> None:
+        """Give a task another life, in the worker that had it."""
         self._free.remove(task.worker)
-        self._submit(replace(task, attempt=task.attempt + 1))
-        return None
+        self._submit(replace(task, attempt=attempt))
+
+    def _failed(self, task: _Task, error: BaseException) -> None:
+        """Give up a trial, or give it another life."""
+        if len(task.trials) > 1:
+            # Nobody knows which of them it was: each by itself from here on, with all its lives.
+            self._waiting.extend(replace(task, trials=(trial,), attempt=1) for trial in task.trials)
+            return
+        why = _why(error)
+        if isinstance(error, distributed.KilledWorker):
+            lost = task.attempt + error.allowed_failures
+            if lost < LIVES:
+                self._again(task, attempt=lost + 1)
+                return
+            why = f"its worker process died {lost} times, for example for want of memory"
+        self._collected.append((task.trials[0][0], TrialFailed(why)))
 
     @staticmethod
-    def _fetch(future: distributed.Future) -> str | None:
-        """The result, or None where no worker has it any more."""
+    def _fetch(future: distributed.Future) -> list[str] | None:
+        """The results, or None where no worker has them any more."""
         if future.status != "finished":
             return None
         try:
-            text: str = future.result(timeout=RESULT_SECONDS)
+            texts: list[str] = future.result(timeout=RESULT_SECONDS)
         except (distributed.TimeoutError, distributed.CancelledError, distributed.KilledWorker, OSError):
             return None
-        return text
+        return texts
 
 
 def _resource(number: int) -> str:
@@ -239,8 +293,6 @@ def _sigint_kept_for_later() -> Iterator[None]:
 
 
 def _why(error: BaseException) -> str:
-    if isinstance(error, distributed.KilledWorker):
-        return f"its worker process died {error.allowed_failures + 1} times, for example for want of memory"
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:400]}"
 

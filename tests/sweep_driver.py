@@ -12,11 +12,23 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 
-def made_up(config_json: str, engine: str, *, mode: str, folder: str) -> str:
+def made_up(configs: Sequence[str], engine: str, population: int | None, *, mode: str, folder: str) -> list[str]:
+    """Trials one after another; `handed-out` of the folder says how many a worker was given together."""
+    from study.config import TrialConfig
+    from study.engine.structure import Structure
+
+    assert len({Structure.of(TrialConfig.model_validate_json(config)) for config in configs}) == 1
+    with (Path(folder) / "handed-out").open("a") as file:
+        file.write(f"{len(configs)} {population}\n")
+    return [made_up_trial(config, engine, mode=mode, folder=folder) for config in configs]
+
+
+def made_up_trial(config_json: str, engine: str, *, mode: str, folder: str) -> str:
     import random
     import time
 
@@ -56,6 +68,7 @@ def main(space: str, trials: str, name: str, mode: str = "plain") -> int:
         options = SweepOptions(
             name=name,
             workers=2,
+            population=int(os.environ.get("POPULATION", "1")),
             patience=float(os.environ.get("PATIENCE", "60")),
             scheduler=os.environ.get("SCHEDULER"),
         )

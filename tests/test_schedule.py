@@ -40,3 +40,12 @@ def test_what_sets_no_structure_apart_makes_no_difference() -> None:
     schedule.add(1, TrialConfig(units=16))
     schedule.add(2, TrialConfig(units=8, activation="tanh", learning_rate=0.1, seed=5, updates=7))
     assert schedule.take(0)[0] == 2
+
+
+def test_trials_taken_together_are_of_one_structure_and_no_more_than_asked_for() -> None:
+    schedule = Schedule()
+    for number, units in enumerate((4, 8, 4, 8, 4, 4, 8)):
+        schedule.add(number, TrialConfig(units=units))
+    taken = [list(schedule.take_together(worker, at_most=3)) for worker in (0, 1, 0)]
+    assert taken == [[0, 2, 4], [1, 3, 6], [5]]
+    assert not len(schedule)

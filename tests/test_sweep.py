@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import contextlib
 import random
 import signal
@@ -10,6 +11,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -17,9 +19,14 @@ import psutil
 import pytest
 from distributed import LocalCluster
 
+from study import workers
+from study.config import TrialConfig
+from study.engine import GPU_POPULATION
 from tests.stores import assert_whole_and_equal, mlflow_runs, optuna_trials
+from tests.sweep_driver import made_up
 
 Drive = Callable[..., "subprocess.Popen[str]"]
+Study = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def finish(process: subprocess.Popen[str], *, status: int = 0) -> str:
@@ -57,10 +64,10 @@ def test_ten_kills_of_the_command_lose_and_double_nothing(home: Path, drive: Dri
 def test_a_killed_worker_costs_its_trial_a_retry(home: Path, drive: Drive) -> None:
     process = drive("card", 12, "workers", "once")
     wait_for_trials(home, "workers", 3, process)
-    workers = [
+    children = [
         child for child in psutil.Process(process.pid).children(recursive=True) if "spawn" in "".join(child.cmdline())
     ]
-    workers[-1].kill()
+    children[-1].kill()
     finish(process)
     assert_whole_and_equal(home, "workers", trials=12)
     assert all(trial.state.name == "COMPLETE" for trial in optuna_trials(home, "workers"))
@@ -79,6 +86,72 @@ def test_a_trial_that_cannot_be_run_is_recorded_as_failed_and_the_sweep_goes_on(
     failed = next(run for run in mlflow_runs(f"sqlite:///{home}/mlflow.db", "failing") if run.info.status == "FAILED")
     assert reason in failed.data.tags["failure"]
     assert failed.data.params["units"]
+
+
+def handed_out(home: Path) -> list[tuple[int, int | None]]:
+    """Of every task that a worker began: how many trials, and the population."""
+    lines = (home / "handed-out").read_text().splitlines()
+    return [tuple(ast.literal_eval(word) for word in line.split()) for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"), [("always", "worker process died 3 times"), ("raises", "too large a model")]
+)
+def test_trials_of_a_population_are_handed_out_together_and_fail_alone(
+    home: Path, drive: Drive, tmp_path: Path, mode: str, reason: str
+) -> None:
+    space = tmp_path / "one_structure.yaml"
+    space.write_text("{parameters: {learning_rate: {low: 1e-3, high: 1, log: true}}, updates: 20, trials: 9}")
+    finish(drive(str(space), 9, "together", mode, POPULATION="4"))
+    assert_whole_and_equal(home, "together", trials=9)
+    states = [trial.state.name for trial in optuna_trials(home, "together")]
+    assert [number for number, state in enumerate(states) if state == "FAIL"] == [2]
+    runs = mlflow_runs(f"sqlite:///{home}/mlflow.db", "together")
+    assert [reason in run.data.tags["failure"] for run in runs if run.info.status == "FAILED"] == [True]
+    # After their task came to nothing trials go alone, in a program of the same population; the one that always kills
+    # has three lives then.
+    tasks = handed_out(home)
+    assert {population for _, population in tasks} == {4}
+    assert [trials for trials, _ in tasks].count(4) >= 1
+    assert [trials for trials, _ in tasks].count(1) >= 1 + (6 if mode == "always" else 4)
+
+
+def test_on_gpus_the_engine_chooses_the_population_unless_it_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "visible_gpus", lambda: ("0",))
+    train = partial(made_up, mode="plain", folder=str(tmp_path))
+    trials = [(seed, TrialConfig(seed=seed, updates=3)) for seed in range(3)]
+    for population, together in ((None, GPU_POPULATION), (2, 2)):
+        with workers.Workers(population=population, train=train) as processes:
+            assert (processes.device, processes.count, processes.together) == ("1 GPU", 1, together)
+            processes.submit(trials, engine="compiled")
+            assert (processes.busy, processes.free) == (3, None)
+            collected = [processes.collect(timeout=60) for _ in trials]
+            assert [(number, result.config) for number, result in collected] == trials
+            assert (processes.busy, processes.free) == (0, 0)
+    assert handed_out(tmp_path) == [(3, None), (3, 2)]
+
+
+def test_a_sweep_of_populations_comes_to_what_the_engine_says(home: Path, study: Study) -> None:
+    command = ("sweep", "smoke", "--trials", "5", "--workers", "1", "--population", "3")
+    done = study(*command, "--set", "units=4", "--set", "learning_rate=300", "--set", "activation=relu")
+    assert done.returncode == 0, done.stderr
+    assert "3 at a time" in done.stdout
+    assert_whole_and_equal(home, "smoke", trials=5)
+    from study.engine import run
+
+    axes = {"timesteps": 12, "features": 4, "batch_size": 8, "max_norm": None, "clipnorm": None, "updates": 20}
+    axes |= {"units": 4, "learning_rate": 300, "activation": "relu"}
+    results = run([TrialConfig(**axes, seed=seed) for seed in range(5)], population=3)
+    assert [trial.value for trial in optuna_trials(home, "smoke")] == [result.updates for result in results]
+    assert {result.outcome for result in results} == {"diverged", "survived"}
+
+
+def test_a_population_is_refused_to_an_engine_that_trains_one_trial_at_a_time(home: Path, study: Study) -> None:
+    done = study("sweep", "smoke", "--engine", "reference", "--population", "2")
+    assert done.returncode == 2
+    assert done.stderr == "Error: population=2: the reference engine trains one trial at a time\n"
 
 
 def test_ctrl_c_keeps_what_is_finished_and_leaves_nothing_running(home: Path, drive: Drive) -> None:

@@ -1,8 +1,8 @@
 """Engines: what turns configurations into results. Importing this package does not import TensorFlow.
 
 Read `batches` (what a trial is fed), `keras_2_2_4` (the older arithmetic) and `reference` (a trial on Keras's own
-layers) in that order; then the compiled engine: `activations`, `lstm`, `model`, `optimizer`, `training`, `compiled`;
-then what looks into it: `growth`, `instruments`, `instrumented`.
+layers) in that order; then the compiled engine: `activations`, `lstm`, `model`, `optimizer`, `training`, `compiled`,
+and for populations `side_by_side` and `philox`; then what looks into it: `growth`, `instruments`, `instrumented`.
 """
 
 from __future__ import annotations
@@ -20,18 +20,41 @@ ENGINES: dict[str, str] = {"compiled": "study.engine.compiled", "reference": "st
 DEFAULT_ENGINE = "compiled"
 
 
-def run(configs: Sequence[TrialConfig], *, engine: str = DEFAULT_ENGINE) -> list[TrialResult]:
+SIDE_BY_SIDE = ("compiled",)
+"""Engines that can train several trials of one structure in one program."""
+
+GPU_POPULATION = 32
+"""Trials that a program trains side by side on a GPU, where the memory allows it; to be measured."""
+
+
+def check_population(engine: str, population: int | None) -> None:
+    """Refuse a population to an engine that trains one trial at a time.
+
+    Raises:
+        UserError: The engine is not in `SIDE_BY_SIDE` and the population more than one.
+    """
+    if population not in (None, 1) and engine not in SIDE_BY_SIDE:
+        raise UserError(f"population={population}: the {engine} engine trains one trial at a time")
+
+
+def run(
+    configs: Sequence[TrialConfig], *, engine: str = DEFAULT_ENGINE, population: int | None = None
+) -> list[TrialResult]:
     """Train every configuration and return the results in the same order.
 
     Args:
         configs: The trials.
         engine: A name in `ENGINES`.
+        population: Number of trials of one structure that a program trains side by side, see `training`; None chooses
+            by the device. Whatever else is trained, a trial's numbers are the same for the same population.
 
     Raises:
-        UserError: There is no engine of that name.
+        UserError: There is no engine of that name, or it trains one trial at a time.
         RuntimeError: TensorFlow already runs in this process with other settings; see `runtime`.
     """
     if engine not in ENGINES:
         raise UserError(f"engine={engine} is not known; engine takes {' or '.join(ENGINES)}")
-    results: list[TrialResult] = import_module(ENGINES[engine]).run(configs)
+    check_population(engine, population)
+    how = {"population": population} if engine in SIDE_BY_SIDE else {}
+    results: list[TrialResult] = import_module(ENGINES[engine]).run(configs, **how)
     return results

@@ -45,7 +45,7 @@ class Observed:
         direction: As in `Onset`.
         tensor: As in `Onset`.
         values: Its numbers.
-        axes: Names of its axes: `timestep`, `sample`, `unit`, or `row` and `column` of weights (`tap` of a convolution).
+        axes: Names of its axes: `timestep`, `sample`, `unit`; of weights `row` and `column`, and a convolution's `tap`.
         operands: Place -> the numbers that the one at this place was made of.
     """
 
@@ -120,6 +120,14 @@ class Recorder(Instruments):
         layer, *direction, _ = weight.split("/")
         axes = ("tap", "row", "column")[3 - values.ndim :]
         found = self._observed(phase, layer, direction[0] if direction else None, tensor.format(weight), values, axes)
+        if phase == "backward":
+            # A weight's gradient is made of what came back to its layer, not of what was computed just before it.
+            upstream = [one for one in self.observed if one.phase == phase and one.layer == layer]
+            upstream = [
+                one for one in upstream if one.direction == found.direction and "_sum" in one.tensor
+            ] or upstream
+            largest = max((_largest(one.values) for one in upstream), default=math.nan)
+            found = replace(found, operands=lambda index: {"largest gradient that came back to the layer": largest})
         self.saw([found])
 
     def _observed(
@@ -451,7 +459,11 @@ class _Exact(Seeker):
         self._exact = exact
 
     def observe(self, name: str, tensor: Tensor) -> Tensor:
-        return super().observe(name, tf.constant(self._exact[name]))
+        @tf.custom_gradient  # type: ignore[untyped-decorator]
+        def replaced(x: Tensor) -> Any:
+            return tf.constant(self._exact[name]), lambda upstream: upstream
+
+        return super().observe(name, replaced(tensor))
 
     def settled(self, cell: Cell, t: int, step: Step) -> Step:
         return step._replace(**{name: self._exact[f"{cell.name} forward {name}"][t] for name in KEPT})

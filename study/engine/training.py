@@ -2,6 +2,14 @@
 
 Batches, labels and masks are drawn inside; the loop stops at the first loss that is not finite or at the budget. A
 program is compiled once for each `Structure` in a process; all else is a run-time input of it.
+
+On GPUs a step is bound by the launches of its kernels, which cost the same for many trials as for one. So a program
+can train a population of trials of one structure side by side, each in a slot of its own: `update` of one trial, with
+an axis added by `side_by_side`. No number of a slot enters another's. On CPUs, where one trial a program is the
+default, the population is 1. How fast populations are on GPUs is not measured yet.
+
+A trial's numbers are the same to the last bit alone, in any company and in any slot of a program, but not of
+populations of different size: matrix products and sums may then be taken in another order.
 """
 
 from __future__ import annotations
@@ -14,10 +22,11 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from study.config import TrialConfig
-from study.engine import batches, growth, model, optimizer
+from study.engine import GPU_POPULATION, batches, growth, lstm, model, optimizer
 from study.engine.instruments import BARE, Instruments
 from study.engine.model import Wiring
-from study.engine.runtime import tf
+from study.engine.runtime import device_name, tf
+from study.engine.side_by_side import beside, side_by_side
 from study.engine.structure import Structure
 from study.growth import FIGURES
 from study.onset import EVENTS
@@ -26,6 +35,9 @@ Tensor: TypeAlias = Any
 
 UPDATES_PER_CALL = 16
 """Updates that a program does before it returns for more: an interrupt waits for no more than these."""
+
+GPU_BYTES = 8 * 2**30
+"""What a population may take of a GPU's memory. A constant: the population must not depend on what else is there."""
 
 
 class Settings(NamedTuple):
@@ -261,16 +273,20 @@ class Program:
     """The compiled training loop of a structure.
 
     Attributes:
+        structure: What it is made for.
+        population: Number of trials that it trains side by side. With more than one, all that goes in and comes out
+            has the trials as its first axis.
         traces: How often it was traced.
     """
 
-    def __init__(self, structure: Structure) -> None:
+    def __init__(self, structure: Structure, population: int = 1) -> None:
         self.structure = structure
+        self.population = population
         self.traces = 0
         self._function = tf.function(self._loop, jit_compile=True, autograph=False)
         self._compiled: Any = None
 
-    def __call__(self, progress: Progress, settings: Settings, last: int) -> Progress:
+    def __call__(self, progress: Progress, settings: Settings, last: Any) -> Progress:
         """Train up to UPDATES_PER_CALL updates on: to update number `last`, the first loss that is not finite, or the
         first update that brings one of `EVENTS`, so that it is known what that update started from."""
         arguments = progress, settings, tf.constant(last, tf.int64)
@@ -284,12 +300,10 @@ class Program:
         begin = progress.update
         end = tf.minimum(last, begin + UPDATES_PER_CALL)
 
-        def goes_on(*progress: Any) -> Tensor:
-            at = Progress(*progress)
+        def goes_on(at: Progress, begin: Tensor, end: Tensor) -> Tensor:
             return (at.update < end) & ((at.update == begin) | ~tf.reduce_any(at.first == at.update))
 
-        def body(*progress: Any) -> Progress:
-            at = Progress(*progress)
+        def one(at: Progress, begin: Tensor, settings: Settings) -> Progress:
             number = at.update + 1
             after, figures, happened = update(number, at.now, settings, structure=self.structure)
             row = tf.cast(at.update - begin, tf.int32)
@@ -301,13 +315,53 @@ class Program:
                 before=at.now,
             )
 
-        return Progress(*tf.while_loop(goes_on, body, list(progress)))
+        def all_of_them(at: Progress) -> Progress:
+            # Slots whose trial has stopped go along, and keep what they had.
+            trains = side_by_side(goes_on, at, begin, end)
+            after: Progress = tf.nest.map_structure(
+                lambda new, old: tf.where(beside(trains, new), new, old), side_by_side(one, at, begin, settings), at
+            )
+            return after
+
+        if self.population == 1:
+            done = tf.while_loop(
+                lambda *at: goes_on(Progress(*at), begin, end),
+                lambda *at: one(Progress(*at), begin, settings),
+                list(progress),
+            )
+        else:
+            done = tf.while_loop(
+                lambda *at: tf.reduce_any(side_by_side(goes_on, Progress(*at), begin, end)),
+                lambda *at: all_of_them(Progress(*at)),
+                list(progress),
+            )
+        return Progress(*done)
 
 
 @lru_cache(maxsize=64)
-def program_of(structure: Structure) -> Program:
+def _program_of(structure: Structure, population: int) -> Program:
+    return Program(structure, population)
+
+
+def program_of(structure: Structure, population: int = 1) -> Program:
     """The program of a structure, compiled when it is first called."""
-    return Program(structure)
+    return _program_of(structure, population)
+
+
+def default_population(structure: Structure) -> int:
+    """Trials to train side by side: 1 on CPUs; on GPUs a power of two, at most `GPU_POPULATION`, by `GPU_BYTES`.
+
+    What counts is what an update keeps of all timesteps of a layer, (timesteps, batch, units) for each direction: the
+    four projections and their gradients, and the seven of `lstm.KEPT`.
+    """
+    if device_name() == "CPU":
+        return 1
+    sequence = 4 * structure.timesteps * structure.batch_size * structure.width
+    trial = sequence * structure.layers * (2 * len(lstm.GATES) + len(lstm.KEPT))
+    population = GPU_POPULATION
+    while population > 1 and population * trial > GPU_BYTES:
+        population //= 2
+    return population
 
 
 def calls(config: TrialConfig) -> Iterator[Progress]:
