@@ -57,9 +57,9 @@ class Encoding:
                     raise UserError(
                         f"{axis}={unknown[0]}: was not tried; the study has {', '.join(self.categories[axis])}"
                     )
-                columns += [(values == value).to_numpy(dtype=float) for value in self.categories[axis]]
+                columns += [np.asarray(values == value, dtype=float) for value in self.categories[axis]]
                 if axis == "activation":
-                    columns.append(values.isin(BOUNDED).to_numpy(dtype=float))
+                    columns.append(np.asarray(values.isin(BOUNDED), dtype=float))
                 continue
             scaled = scale(axis, numbers(trials, axis))
             if axis in self.largest:

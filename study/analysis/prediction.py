@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
+from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
@@ -30,27 +30,52 @@ REPEATS = 3
 INNER_FOLDS = 4
 RELIABILITY_BINS = 10
 
-BASE_RATE = "base rate"
+LOGISTIC_STRENGTHS = (0.1, 1.0, 10.0)
+"""Inverse strengths of the ridge penalty, on standardised columns."""
+QUADRATIC_STRENGTHS = (0.03, 0.3, 3.0)
 
 HARDLY_DIFFERENT = 0.1
 """Standard deviation of predicted log odds below which their calibration slope has no meaning."""
 
 
 @dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of model in one setting: the mean of some estimators."""
+
+    name: str
+    """What is said of it; settings share a name."""
+    members: tuple[str, ...]
+    """Keys of `estimators`."""
+
+
+KINDS = (
+    Kind(name="base rate", members=("base rate",)),
+    *(Kind(name="logistic regression", members=(f"logistic {strength}",)) for strength in LOGISTIC_STRENGTHS),
+    *(
+        Kind(name="logistic regression with squares and interactions", members=(f"quadratic {strength}",))
+        for strength in QUADRATIC_STRENGTHS
+    ),
+    Kind(name="extremely randomised trees", members=("trees",)),
+    # Trees see steps and interactions, a logistic regression sees trends; their mean can err less than either.
+    Kind(name="mean of logistic regression and extremely randomised trees", members=("logistic 1.0", "trees")),
+)
+"""What is chosen from, simplest first. The trees: Geurts, Ernst and Wehenkel, "Extremely randomized trees", 2006."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Model:
     """A fitted model of P(NaN within the budget)."""
 
-    name: str
+    kind: Kind
     encoding: Encoding
-    estimator: Any
-    """Of scikit-learn."""
+    estimators: tuple[Any, ...]
+    """Of scikit-learn; P is the mean of theirs."""
     closest: float
     """No predicted probability is closer to 0 or 1 than this: half a trial among those it was fitted to."""
 
     def probability(self, encoded: Floats) -> Floats:
         """P for encoded trials of shape (trials, columns); shape (trials,)."""
-        chance = self.estimator.predict_proba(encoded)[:, 1]
-        return np.clip(np.asarray(chance, dtype=float), self.closest, 1 - self.closest)
+        return _mean_probability(self.estimators, encoded, closest=self.closest)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +150,8 @@ class HeldOut:
     """Axes that always vary together with one of them, and so are not told from it."""
     seed: int
     model: Model | None = field(repr=False)
-    """Chosen from and fitted to all trials, for predicting new ones; None where the study cannot be judged."""
+    """Of the kind that most folds chose, fitted to all trials, for predicting new ones; None where the study cannot be
+    judged."""
     folds: tuple[Fold, ...] = field(repr=False)
     chosen: Mapping[str, int]
     """How many folds chose each kind of model."""
@@ -166,9 +192,12 @@ def held_out(table: pd.DataFrame, *, seed: int = 0, folds: int = FOLDS, repeats:
         for repeat in range(repeats):
             splits = _split(encoded, diverged, groups, folds=folds, seed=seed + repeat)
             for train, test in splits:
-                fitted = _fit(encoding, encoded[train], diverged[train], groups[train], seed=seed)
+                kind = _choose(encoded[train], diverged[train], groups[train], seed=seed)
+                fitted = _fit(kind, encoding, encoded[train], diverged[train], seed=seed)
                 parts.append(Fold(model=fitted, held_out=test, repeat=repeat))
-        model = _fit(encoding, encoded, diverged, groups, seed=seed)
+        # The kind that the scores speak of most; a choice of its own would be another one in some studies.
+        usual = Counter(fold.model.kind for fold in parts).most_common(1)[0][0]
+        model = _fit(usual, encoding, encoded, diverged, seed=seed)
         probability = np.full((repeats, len(trials)), np.nan)
         for fold in parts:
             probability[fold.repeat, fold.held_out] = fold.model.probability(encoded[fold.held_out])
@@ -181,7 +210,7 @@ def held_out(table: pd.DataFrame, *, seed: int = 0, folds: int = FOLDS, repeats:
         seed=seed,
         model=model,
         folds=tuple(parts),
-        chosen=Counter(fold.model.name for fold in parts),
+        chosen=Counter(fold.model.kind.name for fold in parts),
         scores=scores,
         words=words,
     )
@@ -209,42 +238,49 @@ def caption(result: HeldOut) -> str:
     if result.scores is None or result.model is None:
         return f"No held-out fit: {result.words}; {counts}."
     scores = result.scores
-    majority = "diverged" if diverged > censored else "survived"
-    always = f"always saying `{majority}`"
-    sentences = [
-        f"Fit: {result.model.name}, held-out accuracy {_percent(scores.accuracy)} "
+    name, count = Counter(result.chosen).most_common(1)[0]
+    fit = (
+        f"Fit: {name} (chosen in {count} of {len(result.folds)} folds), held-out accuracy {_percent(scores.accuracy)} "
         f"({_percent(scores.accuracy_low, unit='')} to {_percent(scores.accuracy_high)}; "
-        f"{always}: {_percent(scores.baseline_accuracy)}), Brier {scores.brier:.2g}, {counts}."
-    ]
+        f"{_always(result)}: {_percent(scores.baseline_accuracy)}), Brier {scores.brier:.2g}, {counts}."
+    )
+    return " ".join((fit, *doubts(result)))
+
+
+def doubts(result: HeldOut) -> tuple[str, ...]:
+    """What speaks against trusting the fit, a sentence each; none where it has no scores."""
+    scores = result.scores
+    if scores is None:
+        return ()
+    found = []
     if scores.accuracy_low <= scores.baseline_accuracy:
-        sentences.append(f"The fit is poor: it is not shown to predict better than {always}.")
+        found.append(f"The fit is poor: it is not shown to predict better than {_always(result)}.")
     if scores.calibration_slope is not None and scores.calibration_slope < 0.5:
-        sentences.append(
+        found.append(
             f"The fit is poor: its probabilities are too extreme (calibration slope {scores.calibration_slope:.2g})."
         )
-    return " ".join(sentences)
+    return tuple(found)
 
 
-def candidates(*, seed: int) -> list[tuple[str, Any]]:
-    """The kinds of model among which one is chosen, simplest first; a name may stand for several settings."""
-    kinds: list[tuple[str, Any]] = [(BASE_RATE, DummyClassifier(strategy="prior"))]
-    for strength in (0.1, 1.0, 10.0):
-        kinds.append(("logistic regression", make_pipeline(StandardScaler(), _logistic(strength))))
-    for strength in (0.03, 0.3, 3.0):
-        pairs = PolynomialFeatures(degree=2, include_bias=False)
-        pipeline = make_pipeline(StandardScaler(), pairs, StandardScaler(), _logistic(strength))
-        kinds.append(("logistic regression with squares and interactions", pipeline))
-    trees = ExtraTreesClassifier(n_estimators=200, min_samples_leaf=2, max_features=0.7, random_state=seed)
-    kinds.append(("extremely randomised trees", trees))
-    boosting = HistGradientBoostingClassifier(
-        max_iter=100, max_leaf_nodes=8, min_samples_leaf=5, early_stopping=False, random_state=seed
-    )
-    kinds.append(("gradient boosting", boosting))
-    return kinds
+def _always(result: HeldOut) -> str:
+    majority = "diverged" if result.diverged.mean() > 0.5 else "survived"
+    return f"always saying `{majority}`"
 
 
-def _logistic(strength: float) -> LogisticRegression:
-    return LogisticRegression(C=strength, max_iter=2000)
+def estimators(*, seed: int) -> dict[str, Any]:
+    """Unfitted estimators of scikit-learn, of which the `KINDS` are made."""
+    found: dict[str, Any] = {"base rate": DummyClassifier(strategy="prior")}
+    for strength in LOGISTIC_STRENGTHS:
+        found[f"logistic {strength}"] = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000))
+    for strength in QUADRATIC_STRENGTHS:
+        found[f"quadratic {strength}"] = make_pipeline(
+            StandardScaler(),
+            PolynomialFeatures(degree=2, include_bias=False),
+            StandardScaler(),
+            LogisticRegression(C=strength, max_iter=2000),
+        )
+    found["trees"] = ExtraTreesClassifier(n_estimators=100, min_samples_leaf=2, max_features=0.7, random_state=seed)
+    return found
 
 
 def _lacking(trials: pd.DataFrame, diverged: Booleans, encoding: Encoding, folds: int) -> str:
@@ -271,39 +307,45 @@ def _split(
     return list(splitter.split(encoded, diverged, groups))
 
 
-def _fit(encoding: Encoding, encoded: Floats, diverged: Booleans, groups: Indices, *, seed: int) -> Model:
-    """Choose a kind of model by cross-validation inside these trials, and fit it to all of them."""
-    kinds = candidates(seed=seed)
-    best = 0
-    if _splittable(diverged, groups):
-        splits = [
-            (train, test)
-            for train, test in _split(encoded, diverged, groups, folds=INNER_FOLDS, seed=seed)
-            if 0 < diverged[train].sum() < len(train)
-        ]
-        losses = [_inner_loss(estimator, encoded, diverged, splits) for _, estimator in kinds]
-        best = int(np.argmin(losses))
-    name, estimator = kinds[best]
-    return _fitted(name, encoding, estimator, encoded, diverged)
+def _choose(encoded: Floats, diverged: Booleans, groups: Indices, *, seed: int) -> Kind:
+    """The kind of model that has the least log loss in a cross-validation inside these trials."""
+    if min(len(np.unique(groups[those])) for those in (diverged, ~diverged)) < INNER_FOLDS:
+        return KINDS[0]
+    losses: list[Floats] = []
+    for train, test in _split(encoded, diverged, groups, folds=INNER_FOLDS, seed=seed):
+        if len(np.unique(diverged[train])) < 2:
+            continue
+        fitted = {
+            name: clone(estimator).fit(encoded[train], diverged[train])
+            for name, estimator in estimators(seed=seed).items()
+        }
+        predicted = (
+            _mean_probability([fitted[name] for name in kind.members], encoded[test], closest=0.5 / len(train))
+            for kind in KINDS
+        )
+        losses.append(np.array([log_losses(probability, diverged[test]) for probability in predicted]))
+    return KINDS[int(np.argmin(np.concatenate(losses, axis=1).mean(axis=1)))] if losses else KINDS[0]
 
 
-def _splittable(diverged: Booleans, groups: Indices) -> bool:
-    return min(len(np.unique(groups[those])) for those in (diverged, ~diverged)) >= INNER_FOLDS
+def _fit(kind: Kind, encoding: Encoding, encoded: Floats, diverged: Booleans, *, seed: int) -> Model:
+    unfitted = estimators(seed=seed)
+    return Model(
+        kind=kind,
+        encoding=encoding,
+        estimators=tuple(unfitted[name].fit(encoded, diverged) for name in kind.members),
+        closest=0.5 / len(diverged),
+    )
 
 
-def _inner_loss(
-    estimator: Any, encoded: Floats, diverged: Booleans, splits: list[tuple[Indices, Indices]]
-) -> float:
-    losses = []
-    for train, test in splits:
-        model = _fitted("", None, estimator, encoded[train], diverged[train])
-        losses.append(log_losses(model.probability(encoded[test]), diverged[test]))
-    return float(np.concatenate(losses).mean())
+def _mean_probability(fitted: Sequence[Any], encoded: Floats, *, closest: float) -> Floats:
+    chances = [_probability(estimator, encoded) for estimator in fitted]
+    return np.asarray(np.clip(np.mean(chances, axis=0), closest, 1 - closest))
 
 
-def _fitted(name: str, encoding: Any, estimator: Any, encoded: Floats, diverged: Booleans) -> Model:
-    fitted = clone(estimator).fit(encoded, diverged)
-    return Model(name=name, encoding=encoding, estimator=fitted, closest=0.5 / len(diverged))
+def _probability(fitted: Any, encoded: Floats) -> Floats:
+    columns = dict(zip(fitted.classes_, fitted.predict_proba(encoded).T, strict=True))
+    # There is no column for an outcome that the estimator has not seen.
+    return np.asarray(columns.get(True, np.zeros(len(encoded))))
 
 
 def log_losses(probability: Floats, diverged: Booleans) -> Floats:
