@@ -10,10 +10,9 @@ profile penalised likelihood.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from scipy.optimize import elementwise
@@ -27,8 +26,12 @@ CRITICAL_RATIO: float = float(chi2.ppf(0.95, 1))
 
 MOST_STEPS = 200
 LONGEST_STEP = 5.0
-TOLERANCE = 1e-10
-"""Newton decrement at which a fit has converged; the log likelihood is then right to about as much."""
+CONVERGED = 1e-17
+"""Newton decrement, the square of a step in standard errors, below which an estimate has converged."""
+RATIO_CONVERGED = 1e-10
+"""The same for a likelihood ratio, whose own error is of the order of the decrement."""
+ROUNDING = 1e-10
+"""By how much a log likelihood may fall by rounding alone."""
 
 CELLS_AT_ONCE = 512
 
@@ -69,7 +72,8 @@ class PenalisedLogistic:
 
     @cached_property
     def _fit(self) -> tuple[Floats, float]:
-        coefficients, log_likelihood = self._maximise(np.eye(self._design.shape[1])[None])
+        size = self._design.shape[1]
+        coefficients, log_likelihood = self._maximise(np.eye(size)[None], np.zeros((1, size)), converged=CONVERGED)
         return coefficients[0], float(log_likelihood[0])
 
     @property
@@ -105,20 +109,19 @@ class PenalisedLogistic:
         With the features measured from the point, P = 1/2 there is an intercept of zero.
         """
         points = (np.asarray(points, dtype=float) - self._centre) / self._spread
-        ratios = []
+        q = points.shape[1]
+        ratios = [np.empty(0)]
         for first in range(0, len(points), CELLS_AT_ONCE):
             some = points[first : first + CELLS_AT_ONCE]
-            q = some.shape[1]
-            slopes = np.broadcast_to(np.eye(q), (len(some), q, q))
-            basis = np.concatenate([-some[:, :, None], slopes], axis=2)
-            ratios.append(self._ratio(self._maximise(basis)[1]))
-        return np.concatenate(ratios) if ratios else np.empty(0)
+            basis = np.concatenate([-some[:, :, None], np.broadcast_to(np.eye(q), (len(some), q, q))], axis=2)
+            ratios.append(self._ratio(basis, np.zeros((len(some), q + 1))))
+        return np.concatenate(ratios)
 
     def ratio_without(self, columns: Sequence[int]) -> float:
         """Likelihood ratio statistic of "the coefficients of these features are all zero"."""
-        zero = {column + 1 for column in columns}
-        kept = [index for index in range(self._design.shape[1]) if index not in zero]
-        return float(self._ratio(self._maximise(np.eye(self._design.shape[1])[None, kept])[1])[0])
+        size = self._design.shape[1]
+        kept = np.delete(np.eye(size), np.asarray(columns) + 1, axis=0)
+        return float(self._ratio(kept[None], np.zeros((1, size)))[0])
 
     def p_value_without(self, columns: Sequence[int]) -> float:
         """P-value of that likelihood ratio test."""
@@ -127,23 +130,28 @@ class PenalisedLogistic:
     def interval(self, column: int) -> tuple[float, float]:
         """95% profile penalised likelihood interval of the coefficient of one feature."""
         size = self._design.shape[1]
-        index = column + 1
-        basis = np.eye(size)[None, [other for other in range(size) if other != index]]
+        basis = np.delete(np.eye(size), column + 1, axis=0)
 
-        def excess(value: Floats) -> Floats:
-            offset = np.zeros((len(value), size))
-            offset[:, index] = value
-            likelihood = self._maximise(np.broadcast_to(basis, (len(value), *basis.shape[1:])), offset)[1]
-            return self._ratio(likelihood) - CRITICAL_RATIO
+        def excess(values: Floats) -> Floats:
+            offset = np.zeros((len(values), size))
+            offset[:, column + 1] = values
+            return self._ratio(np.broadcast_to(basis, (len(values), *basis.shape)), offset) - CRITICAL_RATIO
 
         spread = float(self._spread[column])
-        estimate = float(self._fit[0][index])
-        reach = 2 * spread * float(np.sqrt(self.covariance[index, index]))
-        low, high = (_crossing(excess, estimate, estimate + side * reach) for side in (-1, 1))
-        return low / spread, high / spread
+        inside = np.full(2, self._fit[0][column + 1])
+        error = np.sqrt(self.covariance[column + 1, column + 1]) * spread
+        outside = inside + np.array([-2 * error, 2 * error])
+        while (near := excess(outside) < 0).any():
+            inside, outside = (
+                np.where(near, outside, inside),
+                np.where(near, outside + 2 * (outside - inside), outside),
+            )
+        low, high = root_between(excess, inside, outside) / spread
+        return float(low), float(high)
 
-    def _ratio(self, log_likelihood: Floats) -> Floats:
-        return np.maximum(0, 2 * (self._fit[1] - log_likelihood))
+    def _ratio(self, basis: Floats, offset: Floats) -> Floats:
+        """Likelihood ratio statistics of constrained fits, as `_maximise` takes them; shape (many,)."""
+        return np.maximum(0, 2 * (self._fit[1] - self._maximise(basis, offset, converged=RATIO_CONVERGED)[1]))
 
     def _evaluate(self, coefficients: Floats, basis: Floats) -> tuple[Floats, Floats, Floats]:
         """Penalised log likelihood, Newton's step and its decrement, for many coefficients of shape (many, q + 1)."""
@@ -166,23 +174,24 @@ class PenalisedLogistic:
         step = np.linalg.solve(curvature, free_score[:, :, None])[:, :, 0]
         return likelihood, step, np.einsum("mf,mf->m", free_score, step)
 
-    def _maximise(self, basis: Floats, offset: Floats | None = None) -> tuple[Floats, Floats]:
+    def _maximise(self, basis: Floats, offset: Floats, *, converged: float) -> tuple[Floats, Floats]:
         """Maximise over coefficients that are an offset plus a combination of the rows of a basis.
 
         Args:
             basis: Shape (many, free, q + 1): one constrained fit each.
-            offset: Shape (many, q + 1); zero if None.
+            offset: Shape (many, q + 1).
+            converged: Newton decrement to stop at.
 
         Returns:
             The coefficients, shape (many, q + 1), and their penalised log likelihood, shape (many,).
         """
-        many, _, size = basis.shape
-        best = np.zeros((many, size)) if offset is None else offset.copy()
+        many = len(basis)
+        best = offset.copy()
         reached, step, decrement = self._evaluate(best, basis)
         scale = np.ones(many)
         going = np.arange(many)
         for _ in range(MOST_STEPS):
-            going = going[(np.abs(decrement[going]) > TOLERANCE) & (scale[going] > TOLERANCE)]
+            going = going[(np.abs(decrement[going]) > converged) & (scale[going] > ROUNDING)]
             if not len(going):
                 break
             move = np.einsum("mf,mfp->mp", step[going], basis[going])
@@ -190,7 +199,7 @@ class PenalisedLogistic:
             move *= (scale[going] * np.minimum(1, LONGEST_STEP / np.maximum(longest, LONGEST_STEP)))[:, None]
             tried = best[going] + move
             likelihood, next_step, next_decrement = self._evaluate(tried, basis[going])
-            uphill = likelihood >= reached[going] - TOLERANCE
+            uphill = likelihood >= reached[going] - ROUNDING
             up = going[uphill]
             best[up], reached[up] = tried[uphill], likelihood[uphill]
             step[up], decrement[up] = next_step[uphill], next_decrement[uphill]
@@ -208,19 +217,11 @@ def is_estimable(features: Floats) -> bool:
     return bool(np.linalg.matrix_rank(np.hstack([np.ones((trials, 1)), scaled])) == q + 1)
 
 
-def _crossing(function: Any, inside: float, outside: float) -> float:
-    """Where a function goes from below zero to above it, on the way from a point inside to one outside."""
-    while function(np.array([outside]))[0] < 0:
-        inside, outside = outside, outside + 2 * (outside - inside)
-    return float(root_between(function, np.array([inside]), np.array([outside]))[0])
-
-
-def root_between(function: Any, inside: Floats, outside: Floats) -> Floats:
+def root_between(function: Callable[[Floats], Floats], inside: Floats, outside: Floats) -> Floats:
     """Zeros of a function that is negative at `inside` and positive at `outside`, all of shape (many,).
 
     By Chandrupatla's method, all at once.
     """
-    found = elementwise.find_root(
-        lambda values: function(values), (inside, outside), tolerances={"xatol": 1e-9, "xrtol": 1e-9, "fatol": 1e-9}
-    )
+    tolerances = {"xatol": 1e-8, "xrtol": 1e-8, "fatol": 1e-7}
+    found = elementwise.find_root(function, (inside, outside), tolerances=tolerances)
     return np.asarray(found.x, dtype=float)

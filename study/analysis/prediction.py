@@ -380,13 +380,12 @@ def _scores(probability: Floats, diverged: Booleans, groups: Indices) -> Scores:
 
 def _worth(correct: Floats, groups: Indices) -> float:
     """How many independent trials would give the mean of `correct` the variance that it has between groups."""
-    mean = correct.mean()
-    sums = np.bincount(groups, weights=correct - mean)
-    count = len(np.unique(groups))
-    variance = (sums**2).sum() / len(correct) ** 2 * count / (count - 1)
+    mean, trials, count = correct.mean(), len(correct), len(np.unique(groups))
+    variance = (np.bincount(groups, weights=correct - mean) ** 2).sum() / trials**2 * count / (count - 1)
     if variance == 0:
         return float(count)
-    return float(min(mean * (1 - mean) / variance, len(correct)))
+    independent = mean * (1 - mean) / (trials - 1)
+    return float(min(trials * independent / variance, trials))
 
 
 def _calibration(probability: Floats, diverged: Booleans) -> tuple[float, float] | None:

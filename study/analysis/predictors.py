@@ -87,9 +87,8 @@ def varying_axes(trials: pd.DataFrame) -> tuple[str, ...]:
     Of axes that vary only together, such as a front end and its activation, only the first is given:
     `same_as` names the others.
     """
-    axes = _all_varying(trials)
-    twins = same_as(trials)
-    return tuple(axis for axis in axes if not any(axis in others for others in twins.values()))
+    twins = {other for others in same_as(trials).values() for other in others}
+    return tuple(axis for axis in _all_varying(trials) if axis not in twins)
 
 
 def same_as(trials: pd.DataFrame) -> dict[str, tuple[str, ...]]:

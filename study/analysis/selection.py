@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -45,12 +46,12 @@ class Selection:
     clustered: bool
     """Whether replicates share the values of axes that are averaged over, which makes intervals too narrow."""
 
-    @property
+    @cached_property
     def diverged(self) -> Booleans:
         """Shape (trials,)."""
         return (self.trials["outcome"] == "diverged").to_numpy(dtype=bool)
 
-    @property
+    @cached_property
     def features(self) -> Floats:
         """Axes, then covariates, each on its natural scale; shape (trials, axes + covariates)."""
         columns = [scale(axis, numbers(self.trials, axis)) for axis in (*self.axes, *self.covariates)]
