@@ -98,7 +98,8 @@ def nothing_to_fit(selection: Selection) -> tuple[Status, str] | None:
     """Why no boundary can be fitted to these trials, as a status and in words; None if one can."""
     count, diverged = len(selection.trials), int(selection.diverged.sum())
     if not count:
-        return "too few", "There is no trial with a result"
+        unset = f" and a number on {' and '.join(selection.axes)}" if selection.unplaced else ""
+        return "too few", f"There is no trial with a result{unset}"
     explored = selection.explored
     constant = [axis for axis in selection.axes if len(set(selection.range_of(axis))) == 1]
     if diverged == 0:

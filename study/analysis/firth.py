@@ -28,8 +28,10 @@ MOST_STEPS = 200
 LONGEST_STEP = 5.0
 CONVERGED = 1e-17
 """Newton decrement, the square of a step in standard errors, below which an estimate has converged."""
-RATIO_CONVERGED = 1e-10
+RATIO_CONVERGED = 1e-8
 """The same for a likelihood ratio, whose own error is of the order of the decrement."""
+SINGULAR = -40.0
+"""Log determinant of the correlations of coefficients below which their information counts as singular."""
 ROUNDING = 1e-10
 """By how much a log likelihood may fall by rounding alone."""
 
@@ -140,7 +142,7 @@ class PenalisedLogistic:
         spread = float(self._spread[column])
         inside = np.full(2, self._fit[0][column + 1])
         error = np.sqrt(self.covariance[column + 1, column + 1]) * spread
-        outside = inside + np.array([-2 * error, 2 * error])
+        outside = inside + np.array([-error, error])
         while (near := excess(outside) < 0).any():
             inside, outside = (
                 np.where(near, outside, inside),
@@ -161,7 +163,10 @@ class PenalisedLogistic:
         weight = chance * (1 - chance)
         information = (weight @ self._squares).reshape(many, size, size)
         sign, log_determinant = np.linalg.slogdet(information)
-        regular = (sign > 0) & np.isfinite(log_determinant)
+        # Far out hardly a trial has any weight; what is left of the information there is rounding.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            correlation = log_determinant - np.log(np.diagonal(information, axis1=1, axis2=2)).sum(axis=1)
+        regular = (sign > 0) & (correlation > SINGULAR)
         signs = np.where(self.outcome, 1.0, -1.0)
         likelihood = log_expit(log_odds * signs).sum(axis=1)
         if self.penalty:

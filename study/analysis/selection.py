@@ -129,6 +129,9 @@ def select(table: pd.DataFrame, *, axes: tuple[str, ...], at: Mapping[str, AxisV
             raise UserError(f"at {axis}={as_text(at[axis])}: the boundary runs along {axis}, so it cannot be held")
     if len(set(axes)) < len(axes):
         raise UserError(f"{axes[0]}: is given for both axes of the boundary; name two different ones")
+    for axis in (*axes, *at):
+        if axis not in table.columns:
+            raise UserError(f"{axis}: is not a column of this results table")
     trials = with_result(table)
     failed = len(table) - len(trials)
     held = [axis for axis, value in at.items() if axis in NUMERIC and value not in (None, NONE)]

@@ -172,6 +172,8 @@ def test_failed_and_unset_trials_are_left_out_and_counted() -> None:
     assert found.trials == 37
     assert "2 trials left out, where an axis is unset." in found.words
     assert "1 trial left out that failed." in found.words
+    unset = critical_value(table.assign(clipnorm=np.nan), axis="clipnorm")
+    assert unset.words.startswith("There is no trial with a result and a number on clipnorm; 0 trials")
 
 
 def test_replicates_that_share_averaged_axes_are_called_too_narrow() -> None:
@@ -193,6 +195,7 @@ def test_replicates_that_share_averaged_axes_are_called_too_narrow() -> None:
         ("learning_rate", {"units": "many"}, "at units=many: takes a number"),
         ("learning_rate", {"activation": "tanh"}, "at activation=tanh: was not tried; the study has relu"),
         ("learning_rate", {"layer": 2}, "layer: is not an axis"),
+        ("timesteps", {}, "timesteps: is not a column of this results table"),
     ],
 )
 def test_a_question_that_the_study_cannot_have_an_answer_to_is_refused_in_a_sentence(
