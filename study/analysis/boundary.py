@@ -41,7 +41,7 @@ class CriticalValue:
     Only asked without covariates."""
     odds_ratio: tuple[float, float, float] | None
     """Factor on the odds of NaN (estimate, 95% interval) for each factor of ten of a logarithmic axis, or for each
-    unit of another one."""
+    unit of another one; infinite where it is too large for a number, as it can be for separated trials."""
     misfit: float | None
     """P-value of a curve in the log odds along the axis; small where the logistic fit is the wrong shape."""
     lowest: float | None
@@ -84,7 +84,7 @@ def critical_value(table: pd.DataFrame, *, axis: str, at: Mapping[str, AxisValue
         return _result(selection, status=status, words=words)
     model = PenalisedLogistic(features=selection.features, outcome=selection.diverged)
     shown = model.p_value_without([0])
-    if model.ratio_without([0]) <= CRITICAL_RATIO:
+    if shown >= 0.05:
         return _result(
             selection,
             status="flat",
@@ -151,7 +151,8 @@ def _crossing(selection: Selection, model: PenalisedLogistic) -> CriticalValue:
 
 def _odds_ratio(model: PenalisedLogistic) -> tuple[float, float, float]:
     low, high = model.interval(0)
-    estimate, low, high = np.exp([model.coefficients[1], low, high]).tolist()
+    with np.errstate(over="ignore"):
+        estimate, low, high = np.exp([model.coefficients[1], low, high]).tolist()
     return estimate, low, high
 
 

@@ -88,6 +88,15 @@ def test_separated_trials_bracket_the_critical_value() -> None:
     assert found.high < learning_rate[24]
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_thousand_separated_trials_have_a_finite_interval() -> None:
+    learning_rate = np.geomspace(1e-4, 1e-2, 1000)
+    found = critical_value(study(learning_rate > 1e-3, learning_rate=learning_rate), axis="learning_rate")
+    assert (found.low, found.value, found.high) == pytest.approx((1e-3, 1e-3, 1e-3), rel=0.02)
+    assert found.odds_ratio is not None
+    assert found.odds_ratio[1] > 1e30
+
+
 def test_a_boundary_that_falls_along_the_axis_is_found_too() -> None:
     clipnorm = np.geomspace(0.01, 100, 40)
     found = critical_value(study(clipnorm < 1, clipnorm=clipnorm), axis="clipnorm")
