@@ -12,6 +12,7 @@ import pandas as pd
 from study.analysis.firth import CRITICAL_RATIO, PenalisedLogistic, is_estimable, root_between
 from study.analysis.predictors import Floats, numbers, scale, unscale
 from study.analysis.selection import Selection, select
+from study.analysis.wording import p_value_text
 from study.config import AxisValue
 
 Status = Literal["inside", "below", "above", "flat", "none diverged", "all diverged", "constant", "too few"]
@@ -88,7 +89,7 @@ def critical_value(table: pd.DataFrame, *, axis: str, at: Mapping[str, AxisValue
         return _result(
             selection,
             status="flat",
-            words=f"The trials do not show that divergence depends on {axis} (p = {shown:.2g}){selection.where}, "
+            words=f"The trials do not show that divergence depends on {axis} ({p_value_text(shown)}){selection.where}, "
             "so no critical value can be given",
         )
     return _crossing(selection, model)
@@ -213,7 +214,9 @@ def _result(
     lowest, highest = selection.range_of(axis) if len(selection.trials) else (None, None)
     sentences = [f"{words}; {selection.counts}."]
     if misfit is not None and misfit < 0.05:
-        sentences.append(f"The fit is poor: P(NaN) does not follow a logistic curve along {axis} (p = {misfit:.2g}).")
+        sentences.append(
+            f"The fit is poor: P(NaN) does not follow a logistic curve along {axis} ({p_value_text(misfit)})."
+        )
     return CriticalValue(
         axis=axis,
         at=selection.at,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from study.analysis.predictors import NUMERIC, Floats, numbers, scale, texts, varying_axes
+from study.analysis.predictors import NUMERIC, Floats, numbers, predictor_axes, scale, texts
 from study.errors import UserError
 
 BOUNDED = frozenset(("relu6", "softsign", "tanh", "sigmoid", "hard_sigmoid"))
@@ -74,7 +74,7 @@ class Encoding:
 
 def encoding_of(trials: pd.DataFrame) -> Encoding:
     """The encoding of the axes that vary in these trials."""
-    axes = varying_axes(trials)
+    axes = predictor_axes(trials)
     largest = {}
     for axis in axes:
         if axis in NUMERIC and trials[axis].isna().any():

@@ -23,6 +23,7 @@ from study.analysis.predictors import (
     with_result,
 )
 from study.analysis.selection import Selection, select
+from study.analysis.wording import p_value_text
 from study.config import NONE, AxisValue, as_text
 from study.errors import UserError
 
@@ -126,13 +127,13 @@ def phase_diagram(
     above_half = norm.cdf(sides * np.sqrt(model.ratio_even(cells)))
     sentences = [f"P(NaN within the budget) over {x} and {y}{selection.where}; {selection.counts}."]
     if dependence >= 0.05:
-        sentences.append(f"The trials do not show that it depends on either (p = {dependence:.2g}).")
-    if model is bent:
-        sentences.append(f"The contour is fitted as a curve (p = {straightness:.2g} for a straight line).")
+        sentences.append(f"The trials do not show that it depends on either ({p_value_text(dependence)}).")
+    if model is bent and straightness is not None:
+        sentences.append(f"The contour is fitted as a curve ({p_value_text(straightness)} for a straight line).")
     elif wanted:
         sentences.append("The trials are too few, or too much alike, for a curved contour; it is straight.")
     elif straightness is not None and straightness < 0.05:
-        sentences.append(f"The fit is poor: the contour is not straight (p = {straightness:.2g}).")
+        sentences.append(f"The fit is poor: the contour is not straight ({p_value_text(straightness)}).")
     return _diagram(
         selection,
         columns=columns,

@@ -8,25 +8,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from study.config import AXES, NONE, TrialConfig, as_text, kind_of
+from study.analysis.table import AXIS_OF, usable, varying_axes
+from study.config import NONE, TrialConfig, as_text, kind_of
 from study.errors import UserError
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
 
-COLUMNS: tuple[str, ...] = tuple("budget" if axis == "updates" else axis for axis in AXES)
-"""The axes under the names that they have in a results table."""
+PREDICTORS: tuple[str, ...] = tuple(column for column in AXIS_OF if column != "seed")
+"""Columns of the axes that can tell something of an outcome: all but the seed, which is chance."""
 
 LOGARITHMIC = frozenset(
     ("learning_rate", "units", "timesteps", "features", "batch_size", "budget", "clipnorm", "max_norm")
 )
 """Axes on which equal ratios, not equal differences, are equal steps."""
 
-NUMERIC: tuple[str, ...] = tuple(
-    column
-    for axis, column in zip(AXES, COLUMNS, strict=True)
-    if kind_of(axis) in (int, float) and axis != "seed"  # A seed is a name, though written as a number.
-)
+NUMERIC: tuple[str, ...] = tuple(column for column in PREDICTORS if kind_of(AXIS_OF[column]) in (int, float))
 
 CHANCE_OF_COINCIDENCE = 1e-3
 """Below this, an axis that stays at one value wherever another has some value is taken to do so by design."""
@@ -49,7 +46,7 @@ class Condition:
 
 def with_result(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of a results table whose trials diverged or survived; failed trials have no result."""
-    return table[table["outcome"].isin(["diverged", "survived"])].reset_index(drop=True)
+    return usable(table).reset_index(drop=True)
 
 
 def scale(axis: str, values: ArrayLike) -> Floats:
@@ -75,20 +72,20 @@ def check_axis(axis: str, *, numeric: bool = False) -> None:
     Raises:
         UserError: With the names that are allowed.
     """
-    if numeric and axis in COLUMNS and axis not in NUMERIC:
+    if numeric and axis in AXIS_OF and axis not in NUMERIC:
         raise UserError(f"{axis}: has no order on which to look for a boundary; numeric axes are {', '.join(NUMERIC)}")
-    if axis not in COLUMNS:
-        raise UserError(f"{axis}: is not an axis of the results table; those are {', '.join(COLUMNS)}")
+    if axis not in AXIS_OF:
+        raise UserError(f"{axis}: is not an axis of the results table; those are {', '.join(AXIS_OF)}")
 
 
-def varying_axes(trials: pd.DataFrame) -> tuple[str, ...]:
-    """Axes that have more than one value in these trials; the seed, which is chance, is none of them.
+def predictor_axes(trials: pd.DataFrame) -> tuple[str, ...]:
+    """Axes that have more than one value in these trials, the budget among them and the seed not.
 
     Of axes that vary only together, such as a front end and its activation, only the first is given:
     `same_as` names the others.
     """
     twins = {other for others in same_as(trials).values() for other in others}
-    return tuple(axis for axis in _all_varying(trials) if axis not in twins)
+    return tuple(axis for axis in varying_axes(trials, among=PREDICTORS) if axis not in twins)
 
 
 def same_as(trials: pd.DataFrame) -> dict[str, tuple[str, ...]]:
@@ -96,7 +93,7 @@ def same_as(trials: pd.DataFrame) -> dict[str, tuple[str, ...]]:
 
     Axes whose values hardly ever repeat are left alone: they determine each other in any sample.
     """
-    axes = _all_varying(trials)
+    axes = varying_axes(trials, among=PREDICTORS)
     codes = {axis: pd.factorize(texts(trials[axis]))[0] for axis in axes}
     configurations = pd.DataFrame(codes).drop_duplicates()
     kinds = {axis: configurations[axis].nunique() for axis in axes}
@@ -120,7 +117,7 @@ def conditions(trials: pd.DataFrame) -> dict[str, Condition]:
     The table does not say so: an axis that does not exist in a trial keeps the value of the minimal example. That is
     told from coincidence by how many trials keep it, at the share that the value has among the others.
     """
-    axes = varying_axes(trials)
+    axes = predictor_axes(trials)
     found: dict[str, Condition] = {}
     for parent in axes:
         if parent in NUMERIC:
@@ -144,20 +141,15 @@ def conditions(trials: pd.DataFrame) -> dict[str, Condition]:
 
 def configurations(trials: pd.DataFrame) -> NDArray[np.int64]:
     """Number of each trial's configuration: replicates, which differ in nothing but the seed, share it."""
-    axes = _all_varying(trials)
+    axes = varying_axes(trials, among=PREDICTORS)
     if not axes:
         return np.zeros(len(trials), dtype=np.int64)
     values = pd.DataFrame({axis: texts(trials[axis]) for axis in axes})
     return np.asarray(values.groupby(list(axes), sort=False).ngroup(), dtype=np.int64)
 
 
-def _all_varying(trials: pd.DataFrame) -> tuple[str, ...]:
-    present = [axis for axis in COLUMNS if axis in trials.columns and axis != "seed"]
-    return tuple(axis for axis in present if trials[axis].nunique(dropna=False) > 1)
-
-
 def _default(axis: str) -> str:
-    return as_text(TrialConfig.model_fields["updates" if axis == "budget" else axis].default)
+    return as_text(TrialConfig.model_fields[AXIS_OF[axis]].default)
 
 
 def texts(values: pd.Series) -> pd.Series:

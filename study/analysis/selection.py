@@ -16,12 +16,13 @@ from study.analysis.predictors import (
     check_axis,
     configurations,
     numbers,
+    predictor_axes,
     same_as,
     scale,
     texts,
-    varying_axes,
     with_result,
 )
+from study.analysis.wording import count
 from study.config import NONE, AxisValue, as_text
 from study.errors import UserError
 
@@ -94,18 +95,17 @@ class Selection:
                 "it holds at stated values."
             )
         if self.unplaced:
-            remarks.append(f"{_trials(self.unplaced)} left out, where an axis is unset.")
+            remarks.append(f"{count(self.unplaced, 'trial')} left out, where an axis is unset.")
         if self.failed:
-            remarks.append(f"{_trials(self.failed)} left out that failed.")
+            remarks.append(f"{count(self.failed, 'trial')} left out that failed.")
         return tuple(remarks)
 
     @property
     def counts(self) -> str:
-        """The trials in words: `96 trials, 42 diverged and 54 survived (censored)`."""
+        """The trials in words: `96 trials, 42 diverged and 54 survived to the budget`."""
         diverged = int(self.diverged.sum())
-        return (
-            f"{_trials(len(self.trials))}, {diverged} diverged and {len(self.trials) - diverged} survived to the budget"
-        )
+        survived = len(self.trials) - diverged
+        return f"{count(len(self.trials), 'trial')}, {diverged} diverged and {survived} survived to the budget"
 
 
 def select(table: pd.DataFrame, *, axes: tuple[str, ...], at: Mapping[str, AxisValue] | None = None) -> Selection:
@@ -156,7 +156,7 @@ def select(table: pd.DataFrame, *, axes: tuple[str, ...], at: Mapping[str, AxisV
             covariates.append(axis)
     named = {*axes, *at}
     twins = same_as(trials)
-    averaged = tuple(axis for axis in varying_axes(trials) if not named & {axis, *twins.get(axis, ())})
+    averaged = tuple(axis for axis in predictor_axes(trials) if not named & {axis, *twins.get(axis, ())})
     return Selection(
         trials=trials,
         axes=axes,
@@ -174,7 +174,3 @@ def _number(axis: str, value: AxisValue) -> float:
         return float(str(value))
     except ValueError as error:
         raise UserError(f"at {axis}={value}: takes a number") from error
-
-
-def _trials(count: int) -> str:
-    return "1 trial" if count == 1 else f"{count} trials"

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from study.analysis.encoding import encoding_of
-from study.analysis.predictors import Condition, conditions, configurations, same_as, scale, unscale, varying_axes
+from study.analysis.predictors import Condition, conditions, configurations, predictor_axes, same_as, scale, unscale
 from study.errors import UserError
 from tests.analysis.boundary_studies import card_study, study
 
@@ -31,8 +31,8 @@ def test_a_coincidence_in_a_small_study_is_no_condition() -> None:
 def test_axes_that_always_change_together_count_once() -> None:
     table = card_study(np.random.default_rng(0), 80)
     assert same_as(table) == {"front_end": ("front_end_activation",)}
-    assert "front_end" in varying_axes(table)
-    assert "front_end_activation" not in varying_axes(table)
+    assert "front_end" in predictor_axes(table)
+    assert "front_end_activation" not in predictor_axes(table)
 
 
 def test_axes_whose_values_never_repeat_are_not_taken_for_one_another() -> None:
@@ -45,7 +45,7 @@ def test_axes_whose_values_never_repeat_are_not_taken_for_one_another() -> None:
 
 def test_the_seed_is_no_axis_and_replicates_are_one_configuration() -> None:
     table = study([0, 1, 0, 1], units=[8, 16, 8, 16], clipnorm=[1.0, np.nan, 1.0, np.nan], seed=[1, 2, 3, 4])
-    assert varying_axes(table) == ("units", "clipnorm")
+    assert predictor_axes(table) == ("units", "clipnorm")
     assert configurations(table).tolist() == [0, 1, 0, 1]
 
 
