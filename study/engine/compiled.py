@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -23,13 +23,21 @@ def run(configs: Sequence[TrialConfig]) -> list[TrialResult]:
     return [run_trial(config) for config in configs]
 
 
-def run_trial(config: TrialConfig) -> TrialResult:
-    """Train until the first loss that is not finite, or to the budget. Trials of several threads take turns."""
+def run_trial(
+    config: TrialConfig, *, watch: Callable[[training.Progress], None] = lambda progress: None
+) -> TrialResult:
+    """Train until the first loss that is not finite, or to the budget. Trials of several threads take turns.
+
+    Args:
+        config: The trial.
+        watch: Is shown where it stands after every call of its program.
+    """
     with _one_at_a_time:
         begin = time.perf_counter()
         rows: list[np.ndarray] = []
         onset: Onset | None = None
         for progress in training.calls(config):
+            watch(progress)
             rows += list(progress.figures.numpy()[: int(progress.update) - len(rows)])
             if onset is None and np.any(progress.first.numpy()):
                 onset = instrumented.onset(config, progress)
