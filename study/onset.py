@@ -116,15 +116,24 @@ def verdict(result: TrialResult) -> str:
     onset = result.onset
     if onset is None:
         return _without_onset(result)
-    if onset.value in ("inf", "-inf", "nan"):
-        happened = f"{_subject(onset, result.config)} {'became NaN' if onset.value == 'nan' else 'overflowed'}"
-    else:
-        happened = f"{_subject(onset, result.config)} came within rounding of an overflow ({onset.value})"
-    parts = [f"At update {onset.update} {happened}{_place(onset)}"]
-    growth = _growth_before(onset, result)
-    consequences = _consequences(onset, result)
-    sentence = f"{parts[0]}: {growth}; {consequences}." if growth else f"{parts[0]}; {consequences}."
+    event = f"At update {onset.update} {_subject(onset, result.config)} {_happened(onset)}{_place(onset)}"
+    growth, consequences = _growth_before(onset, result), _consequences(onset, result)
+    sentence = f"{event}: {growth}; {consequences}." if growth else f"{event}; {consequences}."
     return f"{sentence} Note: {onset.warning}." if onset.warning else sentence
+
+
+def _happened(onset: Onset) -> str:
+    if onset.value in ("inf", "-inf"):
+        return "overflowed"
+    if onset.value != "nan":
+        return f"came within rounding of an overflow ({onset.value})"
+    if onset.tensor in ("inputs", "labels"):
+        return "was NaN"
+    # A sum of products of finite numbers can be NaN in one way only.
+    summed = onset.phase == "forward" and (onset.tensor == "logit" or onset.tensor.endswith(("_sum", "_projection")))
+    if summed and onset.operands and all(map(math.isfinite, onset.operands.values())):
+        return "overflowed both ways to inf - inf, which is NaN,"
+    return "became NaN"
 
 
 def _without_onset(result: TrialResult) -> str:

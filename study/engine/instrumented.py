@@ -190,7 +190,7 @@ class Recorder(Instruments):
         activate = functions[activations.ACTIVATIONS[int(cell.activation)]]
         timesteps = len(projected[0])
         order = range(timesteps - 1, -1, -1) if cell.backwards else range(timesteps)
-        steps: list[Step] = []
+        sequences = {name: np.empty(projected[0].shape, np.float32) for name in Step._fields}
         hidden, carried = state
         with np.errstate(all="ignore"):
             for t in order:
@@ -204,9 +204,8 @@ class Recorder(Instruments):
                     gate=gate,
                 )
                 hidden, carried = step.hidden, step.cell
-                steps.append(step)
-        in_order = steps[::-1] if cell.backwards else steps
-        sequences = {name: np.stack([getattr(step, name) for step in in_order]) for name in Step._fields}
+                for name, value in step._asdict().items():
+                    sequences[name][t] = value
         self.timesteps[cell.name] = sequences
         inputs = {f"{gate}_projection": x for gate, x in zip(GATES, projected, strict=True)}
         self._saw_steps("forward", cell, {**inputs, **sequences}, _forward_operands(inputs, sequences, state, cell))
