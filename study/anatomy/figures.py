@@ -447,7 +447,7 @@ def histogram(picture: Picture, scale: Scale) -> Figure:
     ):
         if count:
             axes.bar(place, count, 0.05, align="edge", color=colour, edgecolor="#555b66", linewidth=0.5)
-    ticks = scale.ticks()
+    ticks = [tick for tick in scale.ticks() if 0.08 < float(norm(tick)) < 0.92]  # else the labels run into the ends
     ends = [(-0.065, f"{MINUS}inf"), (1.065, "inf"), (1.155, "NaN")]
     axes.set_xticks(
         [*(float(norm(tick)) for tick in ticks), *(place for place, _ in ends)],
