@@ -208,14 +208,15 @@ def anatomy(run_id: str, out: Path | None, opens: bool) -> None:
     The trial is run again, the updates around its first non-finite number with everything in them looked at. The
     page is also kept in the trial's MLflow run.
     """
+    if out is not None:
+        _check_writable(out, option="--out")
+    home = _existing_home()
     from study.tracking import keep_anatomy, read_run
 
-    home = _existing_home()
     tracked = read_run(run_id, uri=home.tracking_uri)
     if out is None:
         out = home.folder / "anatomy" / f"{run_id}.html"
         _make_folder(out.parent)
-    _check_writable(out, option="--out")
     from study.anatomy.page import About
     from study.anatomy.write import page_of
     from study.environment import versions

@@ -210,6 +210,8 @@ def _place(onset: Onset) -> str:
     inside = ", ".join(f"{name} {number}" for name, number in names if number is not None)
     if not inside and len(onset.index) == 2:
         inside = f"row {onset.index[0]}, column {onset.index[1]}"
+    elif not inside and len(onset.index) == 3:
+        inside = f"tap {onset.index[0]}, row {onset.index[1]}, column {onset.index[2]}"
     elif not inside and len(onset.index) == 1:
         inside = f"number {onset.index[0]}"
     return f"{at} ({inside})" if inside else at

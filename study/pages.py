@@ -7,20 +7,11 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
 from study.anatomy.exemplary import exemplary
+from study.anatomy.task import Draw
 from study.ledger import Record
 from study.result import TrialResult
 from study.tracking import Tracker, run_name
 from study.workers import TrialFailed, Workers
-
-Draw = Callable[[str, str], str]
-"""A trial's result and what is to be said of its run in, both JSON; a page out."""
-
-
-def draw(recorded: str, about: str) -> str:
-    """`study.anatomy.write.page_text`, imported where it is run: it trains."""
-    from study.anatomy.write import page_text
-
-    return page_text(recorded, about)
 
 
 def write_pages(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from study.anatomy.task import Draw, draw
 from study.config import TrialConfig, as_text
 from study.engine import DEFAULT_ENGINE
 from study.environment import available_cores, git_commit, machine, versions
@@ -24,7 +25,7 @@ from study.home import Home
 from study.interrupt import raise_if_stopped
 from study.ledger import Ledger, Record, telling_of_storage_errors
 from study.lock import exclusive_study
-from study.pages import Draw, draw, write_pages
+from study.pages import write_pages
 from study.progress import Progress
 from study.result import OUTCOMES
 from study.space import SearchSpace

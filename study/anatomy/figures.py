@@ -318,7 +318,7 @@ class Scale:
         largest = 2.0 ** int(exponents[-1])
         few = 2.0 ** int(exponents[np.searchsorted(shares, 0.05)])
         low = max(min(few, largest / 10), min(largest * 1e-6, 1e-3))
-        return cls(largest, 10.0 ** max(math.floor(math.log10(low)), -44))
+        return cls(largest, 10.0 ** math.floor(math.log10(low)))
 
     @property
     def norm(self) -> SymLogNorm:

@@ -2,7 +2,7 @@
 
 Read `batches` (what a trial is fed), `keras_2_2_4` (the older arithmetic) and `reference` (a trial on Keras's own
 layers) in that order; then the compiled engine: `activations`, `lstm`, `model`, `optimizer`, `training`, `compiled`;
-then what looks into it: `growth`, `instruments`, `instrumented`.
+then what looks into it: `growth`, `instruments`, `instrumented`, `dissect`.
 """
 
 from __future__ import annotations

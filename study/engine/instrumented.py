@@ -41,7 +41,7 @@ class Observed:
         direction: As in `Onset`.
         tensor: As in `Onset`.
         values: Its numbers.
-        axes: Names of its axes: `timestep`, `sample`, `unit`, or `row` and `column` of weights.
+        axes: Names of its axes: `timestep`, `sample`, `unit`, or `row` and `column` of weights, `tap` of a convolution.
         operands: Place -> the numbers that the one at this place was made of.
     """
 
@@ -112,7 +112,7 @@ class Recorder(Instruments):
 
     def _saw_weights(self, phase: str, weight: str, tensor: str, values: np.ndarray) -> None:
         layer, *direction, _ = weight.split("/")
-        axes = ("row", "column")[2 - values.ndim :]
+        axes = ("tap", "row", "column")[3 - values.ndim :]
         found = self._observed(phase, layer, direction[0] if direction else None, tensor.format(weight), values, axes)
         self.saw([found])
 

@@ -155,7 +155,9 @@ class _Update:
                 return found
         if not np.isfinite(self.loss):
             return First("loss", None, None, "loss", None, ())
-        for layer, direction, tensors in reversed(self.backward):
+        layers = list(dict.fromkeys(layer for layer, _, _ in self.forward))
+        # Of two directions neither needs the other; the forward one comes first here, as in the engine.
+        for layer, direction, tensors in sorted(self.backward, key=lambda one: -layers.index(one[0])):
             steps = direction is not None
             names = BACK_WITHIN_A_TIMESTEP if steps else tuple(tensors)
             of = {name: [np.zeros(1) if v is None else v for v in tensors[name]] for name in names}

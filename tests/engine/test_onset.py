@@ -74,7 +74,7 @@ def explosive(structure, generator):
         ({**PLAIN, **STRUCTURES[2]}, True),
         (DEEP, False),
         ({**DEEP, "semantics": "keras-2.2.4"}, False),
-        ({**TINY, "front_end": "conv1d", "batch_norm": "input"}, False),
+        ({**TINY, "front_end": "conv1d"}, False),
     ],
 )
 def test_an_eager_run_of_kerass_own_cells_finds_the_same_onset(structure, compiled):
@@ -103,65 +103,82 @@ def test_an_eager_run_of_kerass_own_cells_finds_the_same_onset(structure, compil
 
 @pytest.mark.parametrize("structure", range(len(STRUCTURES)))
 def test_a_replay_in_numpy_does_what_the_compiled_update_does(structure):
+    """Of random trials whose states are small enough for rounding to stay small: all other are chaotic."""
     generator = random.Random(100 + structure)
-    for _ in range(3):
+    compared = 0
+    while compared < 3:
         config = varied(STRUCTURES[structure], generator)
         of = model.Structure.of(config)
-        settings = training.Settings.of(config)
-        progress = training.program_of(of)(training.start(config), settings, 3)
-        number = int(progress.update)
-        after, figures, happened = update_of(config, number, progress.before, Recorder(of))
-        np.testing.assert_allclose(figures, progress.figures[number - 1], rtol=2e-3, atol=1e-6)
-        np.testing.assert_array_equal(happened, progress.first.numpy() == number)
-        start, one, other = (by_name(at.weights, of) for at in (progress.before, after, progress.now))
-        for name in start:
-            # Rounding of a gradient near zero can turn a whole step of the optimizer around, no more than that.
-            step = np.abs(other[name] - start[name]).max(initial=0)
-            wrong = np.abs(one[name] - other[name]) > 1e-3 * step + 1e-7
-            assert wrong.mean() < 0.02, (config, name)
+        progress = training.program_of(of)(training.start(config), training.Settings.of(config), 3)
+        row = progress.figures[2].numpy()
+        if not row[1 + list(FIGURES).index("max_cell")] < 30:
+            continue
+        compared += 1
+        after, figures, happened = update_of(config, 3, progress.before, Recorder(of))
+        np.testing.assert_allclose(figures, row, rtol=1e-3, atol=1e-5)
+        assert not np.any(happened)
         for ours, theirs in zip(after.slots, progress.now.slots, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-2, atol=1e-4 * float(np.abs(theirs).max()))
-        for ours, theirs in zip(np.ravel(after.state), np.ravel(progress.now.state), strict=True):
+        # A gradient that is all rounding, such as that of a bias before a normalisation, makes a step of any sign.
+        mean = np.abs(progress.now.slots[0])
+        counts = mean > 1e-4 * mean.max()
+        assert counts.mean() > 0.2
+        step = float(np.abs(progress.now.weights - progress.before.weights).max())
+        np.testing.assert_allclose(
+            after.weights.numpy()[counts], progress.now.weights.numpy()[counts], rtol=1e-5, atol=0.02 * step
+        )
+        for ours, theirs in zip(after.state, progress.now.state, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
 
 
 def test_a_state_that_is_not_finite_is_never_passed_over_in_the_growth():
-    """One sample of many is NaN: what XLA's maximum passes over."""
-    config = TrialConfig(**{**PLAIN, "updates": 40}, learning_rate=0.12, max_norm=None)
-    result = run([config])[0]
-    assert result.diverged
-    assert result.growth.figures["max_hidden"][-1] is None
-    number, before, _ = first_event(config, compiled=True)
-    recorder = Recorder(model.Structure.of(config))
-    update_of(config, number, before, recorder)
-    largest = np.abs(recorder.timesteps["lstm_1/forward"]["hidden"]).max(axis=(1, 2))
-    probed = np.arange(1, 17) * 100 // 16 - 1
-    with np.errstate(all="ignore"):
-        logs = np.log(largest[probed].astype(np.float64))
-    finite = np.isfinite(logs)
-    assert finite.sum() < len(finite)
-    slope = np.polyfit(probed[finite], logs[finite], 1)[0]
-    assert result.growth.figures["hidden_growth"][-1] == pytest.approx(slope, rel=1e-3)
+    """Some samples of a batch are NaN at the end and others are not: what XLA's maximum passes over."""
+    generator = random.Random(3)
+    structure = {name: value for name, value in PLAIN.items() if name != "updates"}
+    mixed = 0
+    while mixed < 2:
+        config = explosive(structure, generator)
+        event = first_event(config, compiled=True)
+        if event is None:
+            continue
+        number, before, _ = event
+        recorder = Recorder(model.Structure.of(config))
+        update_of(config, number, before, recorder)
+        hidden = recorder.timesteps["lstm_1/forward"]["hidden"]
+        finite_samples = np.isfinite(hidden[-1]).all(axis=1)
+        if finite_samples.all() or not finite_samples.any():
+            continue
+        mixed += 1
+        growth = run([config.model_copy(update={"updates": number})])[0].growth
+        assert growth.figures["max_hidden"][-1] is None
+        probed = np.arange(1, 17) * 100 // 16 - 1
+        with np.errstate(all="ignore"):
+            logs = np.log(np.abs(hidden[probed]).max(axis=(1, 2)).astype(np.float64))
+        finite = np.isfinite(logs)
+        if finite.sum() > 1:
+            slope = np.polyfit(probed[finite], logs[finite], 1)[0]
+            assert growth.figures["hidden_growth"][-1] == pytest.approx(slope, rel=1e-2, abs=1e-4)
 
 
 # --- planted faults -------------------------------------------------------------------------------------------------
 
 
 class Planted(instrumented._Seeker):
-    """Changes what the update goes on with behind one place."""
+    """Changes what is shown at one place, or what the update goes on with behind it."""
 
-    def __init__(self, structure, *, limit, name, change):
+    def __init__(self, structure, *, limit, name, change, behind=False):
         super().__init__(structure, limit=limit)
-        self._name, self._change = name, change
+        self._name, self._change, self._behind = name, change, behind
 
     def observe(self, name, tensor):
-        if name == self._name and name in ("inputs", "labels"):
-            return super().observe(name, self._change(tensor))
-        seen = super().observe(name, tensor)
-        return self._change(seen) if name == self._name else seen
+        if name != self._name:
+            return super().observe(name, tensor)
+        if self._behind:
+            return self._change(super().observe(name, tensor))
+        return super().observe(name, self._change(tensor))
 
 
-def onset_with(config, *, name=None, change=None, weights=None):
+def onset_with(config, *, name=None, change=None, behind=False, weights=None):
     """The onset of update 1 with something planted."""
     start = training.start(config).now
     if weights:
@@ -169,7 +186,7 @@ def onset_with(config, *, name=None, change=None, weights=None):
         changed = by_name(start.weights.numpy(), model.Structure.of(config))
         changed[place[0]][place[1:]] = value
         start = start._replace(weights=tf.constant(np.concatenate([part.ravel() for part in changed.values()])))
-    seeker = partial(Planted, name=name, change=change) if name else instrumented._Seeker
+    seeker = partial(Planted, name=name, change=change, behind=behind) if name else instrumented._Seeker
     return instrumented.replay_to_onset(config, 1, start, seeker=seeker)
 
 
@@ -182,9 +199,9 @@ def put(place, value):
     return change
 
 
-def amplified(tensor):
-    """The tensor as it is, its gradient infinite."""
-    return tf.custom_gradient(lambda x: (tf.identity(x), lambda upstream: upstream * 1e30 * 1e30))(tensor)
+def amplified(tensor, *, factor=1e30):
+    """The tensor as it is, its gradient times the factor, twice."""
+    return tf.custom_gradient(lambda x: (tf.identity(x), lambda upstream: upstream * factor * factor))(tensor)
 
 
 STACK = TrialConfig(**TINY, layers=2, clipnorm=None, max_norm=None)
@@ -204,7 +221,7 @@ def test_a_nan_in_one_input_cell_is_named(config):
 
 
 def test_a_nan_between_two_layers_is_named_where_the_upper_one_meets_it():
-    onset = onset_with(STACK, name="lstm_2_norm", change=put((7, 2, 1), np.nan))
+    onset = onset_with(STACK, name="lstm_2_norm", change=put((7, 2, 1), np.nan), behind=True)
     assert (onset.layer, onset.direction, onset.tensor) == ("lstm_2", "forward", "input_projection")
     assert (onset.timestep, onset.sample, onset.unit) == (7, 2, 0)
 
@@ -224,13 +241,16 @@ def test_an_infinite_recurrent_weight_is_named_at_the_first_timestep_read(config
 
 
 @pytest.mark.parametrize(
-    ("config", "layer", "direction", "timestep"),
-    # A tape goes back the way it came: the direction that was read last comes first, and its last timestep.
-    [(STACK, "lstm_2", "forward", 11), (BOTH_WAYS, "lstm_2", "backward", 0)],
+    ("config", "factor", "direction", "timestep"),
+    [
+        (STACK, np.full(4, 1e30, np.float32), "forward", 11),
+        # Of the backward direction's outputs alone; the timestep that it read last comes first on the way back.
+        (BOTH_WAYS, np.array([1, 1, 1, 1, 1e30, 1e30, 1e30, 1e30], np.float32), "backward", 0),
+    ],
 )
-def test_an_overflow_of_the_backward_pass_alone_is_named(config, layer, direction, timestep):
-    onset = onset_with(config, name="output_norm", change=amplified)
-    assert (onset.phase, onset.layer, onset.direction) == ("backward", layer, direction)
+def test_an_overflow_of_the_backward_pass_alone_is_named(config, factor, direction, timestep):
+    onset = onset_with(config, name="output_norm", change=partial(amplified, factor=factor))
+    assert (onset.phase, onset.layer, onset.direction) == ("backward", "lstm_2", direction)
     assert (onset.tensor, onset.timestep) == ("gradient of hidden_state", timestep)
     assert onset.value in ("inf", "-inf")
 
@@ -267,12 +287,8 @@ def test_a_label_of_2_is_told_with_the_onset():
 
 
 def test_the_optimizers_overflow_is_named_when_all_before_it_is_finite():
-    """g = 1e25 is finite, its square is not: the second running mean of Nadam overflows and no gradient does."""
-    onset = onset_with(
-        STACK,
-        name="output_norm",
-        change=lambda x: tf.custom_gradient(lambda x: (tf.identity(x), lambda upstream: upstream * 1e25))(x),
-    )
+    """g = 1e24 is finite, its square is not: the second running mean of Nadam overflows and no gradient does."""
+    onset = onset_with(STACK, name="output_norm", change=partial(amplified, factor=1e12))
     assert onset.phase == "optimizer"
     assert onset.tensor.startswith("running mean 2 of lstm_1/forward/")
     assert onset.value == "inf"
