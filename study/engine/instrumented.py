@@ -205,7 +205,7 @@ class Recorder(Instruments):
         activate = functions[activations.ACTIVATIONS[int(cell.activation)]]
         timesteps = len(projected[0])
         order = range(timesteps - 1, -1, -1) if cell.backwards else range(timesteps)
-        steps: list[Step] = []
+        sequences = {name: np.empty(projected[0].shape, np.float32) for name in Step._fields}
         hidden, carried = state
         with np.errstate(all="ignore"):
             for t in order:
@@ -220,9 +220,8 @@ class Recorder(Instruments):
                 )
                 step = self.settled(cell, t, step)
                 hidden, carried = step.hidden, step.cell
-                steps.append(step)
-        in_order = steps[::-1] if cell.backwards else steps
-        sequences = {name: np.stack([getattr(step, name) for step in in_order]) for name in Step._fields}
+                for name, value in step._asdict().items():
+                    sequences[name][t] = value
         self.timesteps[cell.name] = sequences
         inputs = {f"{gate}_projection": x for gate, x in zip(GATES, projected, strict=True)}
         self._saw_steps("forward", cell, {**inputs, **sequences}, _forward_operands(inputs, sequences, state, cell))
@@ -245,7 +244,7 @@ class Recorder(Instruments):
         transposed = [np.ascontiguousarray(kernel.T) for kernel in kernels]
         timesteps, batch, units = sequences["hidden"].shape
         shape = (timesteps, batch, units)
-        names = ("hidden", *(f"{gate}_sum" for gate in GATES), "cell")
+        names = ("hidden", "cell", *(f"{gate}_sum" for gate in GATES))
         gradients = {name: np.zeros(shape, np.float32) for name in names}
         d_kernels = [np.zeros((units, units), np.float32) for _ in GATES]
         d_hidden = np.zeros((batch, units), np.float32) if return_sequences else d_output
@@ -258,7 +257,10 @@ class Recorder(Instruments):
                 now = {name: sequences[name][t] for name in KEPT}
                 if return_sequences:
                     d_hidden = d_hidden + d_output[t]
+                slopes = slope(now["activated_cell"]), slope(now["candidate"])
                 gradients["hidden"][t] = d_hidden
+                # What `backward_step` makes of it first of all, and keeps to itself.
+                gradients["cell"][t] = d_cell + d_hidden * now["output"] * slopes[0]
                 d_sums, d_hidden, d_cell = lstm.backward_step(
                     d_hidden,
                     d_cell,
@@ -266,7 +268,7 @@ class Recorder(Instruments):
                     cell_before=state[1] if first else sequences["cell"][before],
                     transposed=transposed,
                     masks=masks,
-                    slopes=(slope(now["activated_cell"]), slope(now["candidate"])),
+                    slopes=slopes,
                     gate=lambda upstream, y: activations.gate_gradient(
                         cell.recurrent_activation, upstream, y, semantics=cell.semantics, ops=activations.ARRAYS
                     ),
@@ -277,7 +279,6 @@ class Recorder(Instruments):
                     d_hidden = sum(d @ kernel * mask for d, kernel, mask in zip(d_sums, transposed, masks, strict=True))
                 for gate, d_sum in zip(GATES, d_sums, strict=True):
                     gradients[f"{gate}_sum"][t] = d_sum
-                gradients["cell"][t] = d_cell
                 hidden_before = state[0] if first else sequences["hidden"][before]
                 for total, mask, d_sum in zip(d_kernels, masks, d_sums, strict=True):
                     total += (hidden_before * mask).T @ d_sum
