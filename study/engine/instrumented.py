@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -387,17 +388,16 @@ def _largest(values: np.ndarray) -> float:
 # --- the onset ------------------------------------------------------------------------------------------------------
 
 
-class _Found(Exception):
-    """Ends an update at the onset: what comes after it does not matter."""
+class _Found(NamedTuple):
+    """A number, and where it is."""
 
-    def __init__(self, observed: Observed, index: tuple[int, ...]) -> None:
-        super().__init__()
-        self.observed = observed
-        self.index = index
+    observed: Observed
+    place: tuple[int, ...]
 
 
-class _Differs(Exception):
-    """Ends a replay that has become another trial."""
+class _Decided(Exception):
+    """Ends an update whose rest does not matter. It carries nothing: what it did would be kept alive by its traceback,
+    and an update's numbers are hundreds of megabytes."""
 
 
 class Seeker(Recorder):
@@ -413,17 +413,18 @@ class Seeker(Recorder):
         super().__init__(structure)
         self._limit = limit
         self._rates = rates
-        self._found: _Found | None = None
+        self.found: _Found | None = None
+        self.differs = False
 
     def saw(self, group: Sequence[Observed], *, time_step: int | None = None) -> None:
         super().saw(group)
-        if self._found is None:
-            self._found = self._first_beyond(group, time_step)
+        if self.found is None:
+            self.found = self._first_beyond(group, time_step)
         forward = group[0].phase == "forward"
-        if forward and group[0].tensor == "logit" and not self._alike():
-            raise _Differs
-        if self._found is not None and (not forward or group[0].tensor == "logit"):
-            raise self._found
+        at_the_end_of_it = forward and group[0].tensor == "logit"
+        self.differs = at_the_end_of_it and not self._alike()
+        if self.differs or (self.found is not None and (at_the_end_of_it or not forward)):
+            raise _Decided
 
     def _first_beyond(self, group: Sequence[Observed], time_step: int | None) -> _Found | None:
         beyond = [~(np.abs(one.values) <= self._limit) for one in group]
@@ -523,17 +524,15 @@ def seek(config: TrialConfig, number: int, before: training.Training, seeker: Se
         seeker: Made for the trial's structure.
     """
     settings = training.Settings.of(config)
-    try:
+    with suppress(_Decided):
         training.update(tf.constant(number, tf.int64), before, settings, structure=seeker.structure, instruments=seeker)
-    except _Found as found:
-        return _described(number, found, warning=_data_warning(seeker))
-    except _Differs:
-        pass
-    return None
+    if seeker.found is None or seeker.differs:
+        return None
+    return _described(number, seeker.found, warning=_data_warning(seeker))
 
 
 def _described(number: int, found: _Found, *, warning: str | None) -> Onset:
-    one, index = found.observed, found.index
+    one, index = found.observed, found.place
     place = dict(zip(one.axes, index, strict=True))
     value = float(one.values[index])
     return Onset(
