@@ -55,3 +55,10 @@ def drive() -> Callable[..., subprocess.Popen[str]]:
         )
 
     return start
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the engines' tests in one process: they share programs that take seconds to compile."""
+    for item in items:
+        if "engine" in item.path.parts:
+            item.add_marker(pytest.mark.xdist_group("engine"))
