@@ -10,6 +10,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# All processes of all tests find each other's compiled programs, and those of the last run.
+os.environ.setdefault("STUDY_PROGRAMS", str(ROOT / ".pytest_cache" / "programs"))
+
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
