@@ -13,7 +13,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
@@ -23,10 +22,12 @@ from study.anatomy.figures import Scale, fitted_growth
 from study.anatomy.page import About, number, other_versions, render, warnings
 from study.anatomy.reduce import Heatmap, Histogram, Statistics
 from study.anatomy.write import page_text
+from study.cli import study as commands
 from study.config import TrialConfig
+from study.errors import UserError
 from study.onset import verdict
 from study.result import TrialResult
-from study.tracking import NOTE
+from study.tracking import NOTE, read_results
 from tests.stores import mlflow_runs
 
 Study = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -268,7 +269,7 @@ def test_a_worker_draws_the_same_page_from_text(diverged: Dissection) -> None:
 
 
 def test_a_sweep_keeps_pages_of_exemplary_trials_once_and_the_command_writes_any(
-    study: Study, home: Path, tmp_path: Path
+    study: Study, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A tiny sweep like `card`, but short: every diverged trial has a timeline and an onset in the results table."""
     space = tmp_path / "space.yaml"
@@ -288,11 +289,11 @@ def test_a_sweep_keeps_pages_of_exemplary_trials_once_and_the_command_writes_any
     answer = study(*sweep)
     assert answer.returncode == 0, answer.stderr
     assert re.search(r"writing the anatomy of \d exemplary trials? to MLflow", answer.stdout)
-    again = study(*sweep)
-    assert "writing the anatomy" not in again.stdout
+    commands.main(list(sweep), standalone_mode=False)
+    assert "writing the anatomy" not in capsys.readouterr().out
 
-    assert study("results", "tiny", "--out", str(tmp_path / "table.csv")).returncode == 0
-    table = pd.read_csv(tmp_path / "table.csv")
+    uri = f"sqlite:///{home}/mlflow.db"
+    table = read_results(uri=uri, study="tiny")
     gone = table[table["outcome"] == "diverged"]
     assert len(gone) >= 3
     assert (gone["nonfinite_loss"] == gone["time_to_nan"]).all()
@@ -300,7 +301,6 @@ def test_a_sweep_keeps_pages_of_exemplary_trials_once_and_the_command_writes_any
         assert gone[column].notna().all(), column
     assert (gone["onset_update"] <= gone["time_to_nan"]).all()
 
-    uri = f"sqlite:///{home}/mlflow.db"
     client = MlflowClient(tracking_uri=uri)
     runs = {run.info.run_id: run for run in mlflow_runs(uri, "tiny") if run.data.tags["study.role"] == "trial"}
     with_page = {i for i in runs if [file.path for file in client.list_artifacts(i)] == ["anatomy.html"]}
@@ -315,37 +315,38 @@ def test_a_sweep_keeps_pages_of_exemplary_trials_once_and_the_command_writes_any
     left = next(i for i in runs if i not in with_page)
     parent = runs[left].data.tags["mlflow.parentRunId"]
     client.set_tag(parent, "version.keras", "3.0.0")
-    made = study("anatomy", left, "--no-open")
-    assert made.returncode == 0, made.stderr
+
+    def anatomy(*arguments: str) -> tuple[str, str]:
+        capsys.readouterr()
+        commands.main(["anatomy", *arguments, "--no-open"], standalone_mode=False)
+        return capsys.readouterr()
+
+    out, err = anatomy(left)
     page = home / "anatomy" / f"{left}.html"
-    assert str(page) in made.stdout
+    assert str(page) in out
     assert [file.path for file in client.list_artifacts(left)] == ["anatomy.html"]
-    assert "keras 3.0.0 (here" in made.stderr
-    assert "all" in made.stderr
+    assert "keras 3.0.0 (here" in err
     assert "losses are the same to the last bit" in Page(page.read_text()).text
     with sqlite3.connect(home / "mlflow.db") as store:
         store.execute("UPDATE metrics SET value = value * 1.0000001 WHERE key = 'loss' AND step = 1")
-    changed = study("anatomy", left, "--no-open", "--out", str(tmp_path / "own.html"))
-    assert "The replay differs from the run: the loss of update 1 was" in changed.stderr
+    _, err = anatomy(left, "--out", str(tmp_path / "own.html"))
+    assert "The replay differs from the run: the loss of update 1 was" in err
     assert "The replay differs" in (tmp_path / "own.html").read_text()
 
-    for arguments, complaint in (
-        (("nothing",), "nothing: no such run"),
-        ((parent,), "is not the run of a trial"),
-    ):
-        refused = study("anatomy", *arguments, "--no-open")
-        assert refused.returncode == 2
-        assert complaint in refused.stderr
-        assert "Traceback" not in refused.stderr
+    for bad, complaint in (("nothing", "nothing: no such run"), (parent, "is not the run of a trial")):
+        with pytest.raises(UserError, match=complaint):
+            anatomy(bad)
 
 
-def test_a_trial_can_write_its_page_and_still_print_one_json_object(study: Study, tmp_path: Path) -> None:
+def test_a_trial_can_write_its_page_and_still_print_one_json_object(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     page = tmp_path / "page.html"
     settings = [f"{name}={'none' if value is None else value}" for name, value in SHORT.items()]
     arguments = [argument for value in (*settings, "learning_rate=1e30") for argument in ("--set", value)]
-    answer = study("trial", "--json", "--anatomy", str(page), *arguments)
-    assert answer.returncode == 0, answer.stderr
-    result = json.loads(answer.stdout)
+    commands.main(["trial", "--json", "--anatomy", str(page), *arguments], standalone_mode=False)
+    out, err = capsys.readouterr()
+    result = json.loads(out)
     assert result["outcome"] == "diverged"
-    assert answer.stderr == f"The anatomy is in {page}\n"
+    assert err == f"The anatomy is in {page}\n"
     assert f"At update {result['onset']['update']} the " in Page(page.read_text()).text
