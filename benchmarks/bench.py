@@ -81,49 +81,136 @@ def engine_side(engine: str, case: Case, population: int = 1) -> dict[str, float
     return {"seconds": per_update, "compile": first - short}
 
 
-def loop_side(case: Case) -> dict[str, float]:
-    """Seconds per update of Keras's `train_on_batch` with an Optuna trial and an MLflow metric by update."""
+def keras_model(config: TrialConfig) -> Any:
+    """The model as a user of Keras writes it: layer after layer, compiled with Keras's defaults."""
     import keras
+
+    layers = keras.layers
+    model = keras.Sequential([keras.Input(batch_shape=(config.batch_size, config.timesteps, config.features))])
+    if config.front_end == "conv1d":
+        model.add(layers.Conv1D(config.features, 3, padding="same"))
+        if config.batch_norm == "before_activation":
+            model.add(layers.BatchNormalization())
+        model.add(layers.Activation(config.front_end_activation))
+        model.add(layers.Dropout(config.dropout))
+    for layer in range(1, config.layers + 1):
+        if config.batch_norm == "input":
+            model.add(layers.BatchNormalization())
+        model.add(
+            layers.LSTM(
+                config.units,
+                activation=config.activation,
+                recurrent_dropout=config.recurrent_dropout,
+                kernel_constraint=keras.constraints.MaxNorm(config.max_norm, axis=0),
+                recurrent_constraint=keras.constraints.MaxNorm(config.max_norm, axis=0),
+                return_sequences=layer < config.layers,
+            )
+        )
+        if layer == config.layers and config.batch_norm == "output":
+            model.add(layers.BatchNormalization())
+        model.add(layers.Dropout(config.dropout))
+    model.add(layers.Dense(1, activation="sigmoid"))
+    optimizer = keras.optimizers.Nadam(learning_rate=config.learning_rate, clipnorm=config.clipnorm)
+    model.compile(optimizer=optimizer, loss="binary_crossentropy")
+    return model
+
+
+def users_loop(configs: Sequence[TrialConfig]) -> list[list[float]]:
+    """Keras's `train_on_batch` with an Optuna trial, and an MLflow metric by update, until the loss is not finite.
+
+    Returns:
+        For each trial the time at its start and after each of its updates.
+    """
     import mlflow
     import numpy as np
     import optuna
 
-    config = case.config
+    marks: list[list[float]] = []
     with tempfile.TemporaryDirectory() as folder:
         mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
         study = optuna.create_study(
             storage=f"sqlite:///{folder}/optuna.db", sampler=optuna.samplers.RandomSampler(seed=0)
         )
-        marks: list[float] = []
 
         def objective(trial: optuna.Trial) -> float:
-            trial.suggest_float("learning_rate", 1e-7, 2e-7)
-            inputs = keras.Input(batch_shape=(config.batch_size, config.timesteps, config.features))
-            norm = keras.constraints.MaxNorm(config.max_norm, axis=0)
-            hidden = keras.layers.LSTM(
-                config.units,
-                activation=config.activation,
-                recurrent_dropout=config.recurrent_dropout,
-                kernel_constraint=norm,
-                recurrent_constraint=norm,
-            )(inputs)
-            model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(hidden))
-            optimizer = keras.optimizers.Nadam(learning_rate=config.learning_rate, clipnorm=config.clipnorm)
-            model.compile(optimizer=optimizer, loss="binary_crossentropy")
-            draw = np.random.default_rng(0)
+            marks.append([time.perf_counter()])
+            config = configs[trial.number]
+            for axis in ("learning_rate", "recurrent_dropout", "dropout"):
+                value = getattr(config, axis)
+                trial.suggest_float(axis, value, value)
+            model = keras_model(config)
+            draw = np.random.default_rng(config.seed)
+            ones = round(config.label_balance * config.batch_size)
             with mlflow.start_run():
-                for update in range(case.updates + 1):
+                mlflow.log_params(config.params())
+                for update in range(1, config.updates + 1):
                     batch = draw.standard_normal((config.batch_size, config.timesteps, config.features))
-                    labels = draw.permutation(np.repeat([1, 0], [5, config.batch_size - 5]))
-                    loss = model.train_on_batch(batch, labels)
-                    mlflow.log_metric("loss", float(loss), step=update)
-                    marks.append(time.perf_counter())
-            return float(loss)
+                    labels = draw.permutation(np.repeat([1, 0], [ones, config.batch_size - ones]))
+                    loss = float(model.train_on_batch(batch, labels))
+                    mlflow.log_metric("loss", loss, step=update)
+                    marks[-1].append(time.perf_counter())
+                    if not np.isfinite(loss):
+                        break
+            return float(update)
 
-        began = time.perf_counter()
-        study.optimize(objective, n_trials=1)
-    per_update = (marks[-1] - marks[0]) / case.updates
-    return {"seconds": per_update, "compile": marks[0] - began - per_update}
+        study.optimize(objective, n_trials=len(configs))
+    return marks
+
+
+def loop_side(case: Case) -> dict[str, float]:
+    """Seconds per update of the loop that a user would write, and what a trial costs above that."""
+    marks = users_loop([case.config.model_copy(update={"updates": case.updates + 1})])[0]
+    per_update = (marks[-1] - marks[1]) / case.updates
+    return {"seconds": per_update, "compile": marks[1] - marks[0] - per_update}
+
+
+def loop_over_card(trials: Sequence[int]) -> dict[str, float]:
+    """Seconds of the user's loop over these trials of the card space."""
+    marks = users_loop([card_trial(number) for number in trials])
+    return {"seconds": marks[-1][-1] - marks[0][0], "updates": float(sum(len(trial) - 1 for trial in marks))}
+
+
+def card_trial(number: int) -> TrialConfig:
+    """A trial of the card space, as a sweep with seed 0 runs it."""
+    import optuna
+
+    from study.samplers import build_sampler
+
+    space = load("card", folders=space_folders())
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    sampler = build_sampler(space, seed=0, trials_so_far=0)
+    study = optuna.create_study(sampler=sampler)
+    for _ in range(number):
+        study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL))
+    return space.config(space.suggest(study.ask()), seed=number)
+
+
+def watching_over_card(trials: Sequence[int]) -> dict[str, float]:
+    """Seconds of the compiled engine over these trials of the card space, compiling included: as it is, with timeline,
+    onset and growth, and with programs that tell of nothing but the loss."""
+    from study.engine import run, training
+    from study.engine.structure import Structure
+
+    unwatched: dict[Structure, training.Program] = {}
+    run([TrialConfig(units=2, timesteps=4, updates=1)])  # what a process pays once
+    seconds = {"watched": 0.0, "unwatched": 0.0, "watched updates": 0.0, "unwatched updates": 0.0}
+    for number in trials:
+        config = card_trial(number)
+        structure = Structure.of(config)
+        began = time.process_time()
+        new = structure not in unwatched
+        program = unwatched.setdefault(structure, training.Program(structure, watched=False))
+        for _ in training.calls(config, program=program):
+            pass
+        middle = time.process_time()
+        run([config])
+        end = time.process_time()
+        seconds["unwatched"] += middle - began
+        seconds["watched"] += end - middle
+        if not new:
+            seconds["unwatched updates"] += middle - began
+            seconds["watched updates"] += end - middle
+    return seconds
 
 
 def product_side(case: Case) -> dict[str, float]:
@@ -144,11 +231,16 @@ def product_side(case: Case) -> dict[str, float]:
     return {"rate": best}
 
 
+CARD_SAMPLE = 12
+"""Trials of the card space, evenly spaced over a sweep, that the user's loop is timed on: it takes 10 s for one."""
+
 SIDES: dict[str, Callable[[Case, int], dict[str, float]]] = {
     "loop": lambda case, _: loop_side(case),
     "reference": lambda case, _: engine_side("reference", case),
     "compiled": lambda case, population: engine_side("compiled", case, population),
     "product": lambda case, _: product_side(case),
+    "loop over card": lambda _, trials: loop_over_card(range(0, trials, max(1, trials // CARD_SAMPLE))),
+    "watching over card": lambda _, trials: watching_over_card(range(0, trials, max(1, trials // (3 * CARD_SAMPLE)))),
 }
 
 
@@ -212,8 +304,8 @@ def row(
     )
 
 
-def sweep_overhead(trials: int) -> list[str]:
-    """A sweep of the card space, and how much of its wall time the writing process spends in each package."""
+def sweep_lines(trials: int) -> list[str]:
+    """A sweep of the card space: its wall time, what Optuna, MLflow and Dask take of it, and the user's loop beside."""
     from rich.console import Console
 
     from study import ledger, sweep, tracking
@@ -243,16 +335,32 @@ def sweep_overhead(trials: int) -> list[str]:
             storage_url=f"sqlite:///{folder}/optuna.db",
             tracking_uri=f"sqlite:///{folder}/mlflow.db",
         )
-        began = time.perf_counter()
+        began, own_before = time.perf_counter(), time.process_time()
         report = sweep.run_sweep(space, sweep.SweepOptions(name="bench"), home=home, console=Console(stderr=True))
         wall = time.perf_counter() - began
     updates = int(report.table["updates"].sum())
     trained = float(report.table["wall_seconds"].sum())
-    rows = [
+    cores = available_cores()
+    own = time.process_time() - own_before
+    sampled = len(range(0, trials, max(1, trials // CARD_SAMPLE)))
+    loop = measure("loop over card", CASES[0], population=trials)[0]
+    loop_wall = loop["seconds"] / sampled * trials
+    watching = measure("watching over card", CASES[0], population=trials)[0]
+    return [
         f"A sweep of `card`, {trials} trials, {updates} updates: {wall:.0f} s of wall time, everything included; "
-        f"the workers trained for {trained / wall / available_cores():.0%} of it."
+        f"its {cores} workers trained for {trained / wall / cores:.0%} of it.",
+        "",
+        f"- Optuna, MLflow and Dask: the process that runs them computed for {own:.1f} s, "
+        f"{own / wall / cores:.1%} of the {cores} cores' time; while it also waited for the disk, "
+        + " and ".join(f"{package} took {seconds:.1f} s ({seconds / wall:.1%})" for package, seconds in spent.items())
+        + " beside the training.",
+        f"- The user's loop took {loop['seconds']:.0f} s over {sampled} of these trials, evenly spaced; at that rate "
+        f"all {trials} would take {loop_wall:.0f} s: {loop_wall / wall:.1f} times the sweep.",
+        f"- Timeline, onset and growth: over {len(range(0, trials, max(1, trials // (3 * CARD_SAMPLE))))} of these "
+        f"trials the engine computed for {watching['watched']:.1f} s with them and {watching['unwatched']:.1f} s "
+        f"without ({watching['watched'] / watching['unwatched'] - 1:+.1%}), compiling included; in trials whose "
+        f"program was there already {watching['watched updates'] / watching['unwatched updates'] - 1:+.1%}.",
     ]
-    return rows + [f"- {package}: {seconds:.1f} s, {seconds / wall:.1%}" for package, seconds in spent.items()]
 
 
 def main() -> None:
@@ -282,7 +390,7 @@ def main() -> None:
         print("\n".join(rows), flush=True)
         lines += rows
     if options.trials:
-        lines += ["", *sweep_overhead(options.trials)]
+        lines += ["", *sweep_lines(options.trials)]
     lines += ["", "GPU figures are not measured yet."]
     options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"written to {options.out}")

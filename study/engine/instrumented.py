@@ -451,10 +451,10 @@ RATES_ALIKE = 0.01
 """Relative difference of growth rates beyond which a replay is held to be another trial."""
 
 
-class _Exact(Seeker):
+class ExactSeeker(Seeker):
     """A replay in which every timestep starts from what the compiler had computed before it."""
 
-    def __init__(self, structure: Structure, *, limit: float, exact: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, structure: Structure, *, limit: float = LARGEST, exact: Mapping[str, np.ndarray]) -> None:
         super().__init__(structure, limit=limit)
         self._exact = exact
 
@@ -495,7 +495,7 @@ def onset(config: TrialConfig, progress: training.Progress, figures: np.ndarray)
         return found
     exact = captured(config, number, before)
     for share in (1.0, *NEARLY):
-        found = seek(config, number, before, _Exact(Structure.of(config), limit=share * LARGEST, exact=exact))
+        found = seek(config, number, before, ExactSeeker(Structure.of(config), limit=share * LARGEST, exact=exact))
         if found is not None:
             nearly = "it came close to the largest number in the replay, and did not pass it by rounding"
             return found if share == 1.0 else replace(found, warning=nearly)

@@ -276,12 +276,14 @@ class Program:
         structure: What it is made for.
         population: Number of trials that it trains side by side. With more than one, all that goes in and comes out
             has the trials as its first axis.
+        watched: Whether it tells of anything but the loss; one that does not is for measuring what that costs.
         traces: How often it was traced.
     """
 
-    def __init__(self, structure: Structure, population: int = 1) -> None:
+    def __init__(self, structure: Structure, population: int = 1, *, watched: bool = True) -> None:
         self.structure = structure
         self.population = population
+        self.watched = watched
         self.traces = 0
         self._function = tf.function(self._loop, jit_compile=True, autograph=False)
         self._compiled: Any = None
@@ -306,6 +308,9 @@ class Program:
         def one(at: Progress, begin: Tensor, settings: Settings) -> Progress:
             number = at.update + 1
             after, figures, happened = update(number, at.now, settings, structure=self.structure)
+            if not self.watched:
+                figures = tf.pad(figures[:1], [[0, len(FIGURES)]])
+                happened = happened & np.array([event == "loss" for event in EVENTS])
             row = tf.cast(at.update - begin, tf.int32)
             return Progress(
                 update=number,
@@ -364,9 +369,9 @@ def default_population(structure: Structure) -> int:
     return population
 
 
-def calls(config: TrialConfig) -> Iterator[Progress]:
-    """Train a trial; yields where it stands after every call of its program."""
-    program = program_of(Structure.of(config))
+def calls(config: TrialConfig, *, program: Program | None = None) -> Iterator[Progress]:
+    """Train a trial; yields where it stands after every call of its program, by default its structure's."""
+    program = program or program_of(Structure.of(config))
     settings = Settings.of(config)
     progress = start(config)
     loss = 0.0
