@@ -1,4 +1,4 @@
-"""The trials to which a law of scaling can be fitted, and the law: those of choices with which something diverged."""
+"""The law of scaling, and the trials that it is of: those that took a step, of choices with which something diverged."""
 
 from __future__ import annotations
 
@@ -20,22 +20,32 @@ class Scaling:
     """Over all axes that vary among `trials`."""
     trials: pd.DataFrame
     """Rows of the results table, failed ones among them."""
+    at_once: int
+    """Trials that diverged at update 1 and so are not among them."""
     left_out: str
     """A sentence on the trials that are not among them; empty where all are."""
 
 
 def scaling(table: pd.DataFrame, *, confidence: float = 0.95) -> Scaling:
-    """The law of scaling over all axes that vary, without choices with which nothing diverged.
+    """The law of scaling over all axes that vary, of the trials that one law can hold for.
 
-    Such a choice has no time ratio: its trials only say that their times are larger than any of the budget. The law
-    of the others is the same with or without them, but only without them does it give a time for every trial.
+    The loss of update 1 is that of the initial weights. A trial that diverges there has taken no step, so the learning
+    rate cannot have had a part in it; counted in, such trials hide the scaling of the others behind their scatter.
+
+    Nor does it hold a choice with which nothing diverged. Such a choice has no time ratio: its trials only say that
+    their times are larger than the budget.
 
     Args:
         table: A results table.
         confidence: Of the intervals, between 0 and 1.
     """
-    kept = table
+    diverged = table["outcome"] == "diverged"
+    at_once = diverged & (table["time_to_nan"] == 1).fillna(False).astype(bool)
     remarks: list[str] = []
+    if at_once.any():
+        part = f"{at_once.sum()} of the {count(int(diverged.sum()), 'trial')} that diverged"
+        remarks.append(f"{part}, which did so at update 1, before the first step")
+    kept = table[~at_once]
     for axis in varying_axes(table):
         if axis in NUMERIC:
             continue
@@ -50,5 +60,6 @@ def scaling(table: pd.DataFrame, *, confidence: float = 0.95) -> Scaling:
     return Scaling(
         law=accelerated_failure_time(kept, axes=axes or None, confidence=confidence),
         trials=kept,
+        at_once=int(at_once.sum()),
         left_out=f"Left out of the law: {'; '.join(remarks)}." if remarks else "",
     )
