@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from study.analysis.boundary import CriticalValue
-from study.analysis.figures.critical import critical_values
+from study.analysis.figures.critical import critical_values, critical_words
 from study.analysis.importance import Importance, axis_importance
 from study.analysis.onset import Onsets, onsets
 from study.analysis.phase_diagram import PhaseDiagram, phase_diagram, phase_panels
@@ -62,7 +62,7 @@ class Findings:
                 found.append(f"{part} are at update 1, before the first step; of the others, {product.answer}")
             else:
                 found.append(product.answer[0].upper() + product.answer[1:])
-        found += [value.words.split("; ")[0] + "." for value in self.critical if value.status == "inside"]
+        found += [critical_words(value) for value in self.critical if value.status == "inside"]
         if self.held_out.scores is not None:
             scores = self.held_out.scores
             matter = [axis.axis for axis in self.importance.axes if axis.log_loss_rise_low > 0]

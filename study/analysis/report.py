@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -10,14 +11,15 @@ from typing import Any
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup, escape
 
 from study.analysis.exemplary import exemplary_trials
-from study.analysis.figures.critical import critical_figure
+from study.analysis.figures.critical import critical_figure, critical_words
 from study.analysis.figures.drawing import Drawing
 from study.analysis.figures.forest import hazard_figure, time_ratio_figure
 from study.analysis.figures.onset import growth_figure, onset_figure, timeline_figure
 from study.analysis.figures.phase import phase_figure
-from study.analysis.figures.prediction import calibration_figure, importance_figure
+from study.analysis.figures.prediction import calibration_figure, fit_words, importance_figure
 from study.analysis.figures.scaling import scaling_figure
 from study.analysis.figures.survival import survival_figure
 from study.analysis.findings import Findings
@@ -113,7 +115,13 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["words"] = _words
     return environment.get_template("report.html.j2")
+
+
+def _words(sentence: str) -> Markup:
+    """A sentence as HTML, what stands between backticks as code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))
 
 
 def _counts(found: Findings) -> list[tuple[str, str]]:
@@ -170,7 +178,7 @@ def _when(found: Findings) -> Section:
     return Section(
         title="When: survival curves",
         anchor="when",
-        sentences=survival.overall.answers,
+        sentences=tuple(sentence[0].upper() + sentence[1:] for sentence in survival.overall.answers),
         drawings=tuple(drawings),
         tables=tables if rows and survival.diverged else (),
     )
@@ -207,7 +215,7 @@ def _hazards(found: Findings) -> Section:
 
 def _law(found: Findings) -> Section:
     law = found.scaling.law
-    sentences = [sentence for sentence in (found.scaling.left_out, *law.notes) if sentence]
+    sentences = list(law.notes)
     if law.constant_product is not None and law.estimated:
         sentences.insert(0, f"Learning rate times time: {law.constant_product.answer}")
     rows = tuple(
@@ -233,7 +241,7 @@ def _law(found: Findings) -> Section:
     return Section(
         title="How time-to-NaN scales",
         anchor="law",
-        sentences=tuple(sentences) if rows else (*sentences, law.answer),
+        sentences=tuple(sentences) if rows else (*sentences, law.answer, found.scaling.left_out),
         drawings=drawings,
         tables=(table,) if rows else (),
     )
@@ -241,10 +249,12 @@ def _law(found: Findings) -> Section:
 
 def _where(found: Findings) -> Section:
     failed = found.survival.failed
-    sentences = [value.words for value in found.critical]
+    sentences = [critical_words(value) for value in found.critical]
     drawings: list[Drawing] = []
     if found.panels:
-        drawings.append(phase_figure(found.panels, failed=failed))
+        drawings.append(
+            phase_figure(found.panels, failed=failed, note=f"All axes together: {fit_words(found.held_out)}")
+        )
     if found.critical:
         drawings.append(critical_figure(found.table, found.critical))
     if not found.axes:
@@ -252,7 +262,7 @@ def _where(found: Findings) -> Section:
     elif not found.panels:
         sentences.append(f"There is no phase diagram: only one numeric axis varies, {found.axes[0]}.")
     if not any(drawing.figure for drawing in drawings):
-        sentences = sentences if not found.axes else []
+        sentences = [] if found.axes else sentences
     return Section(
         title="Where: the divergence boundary", anchor="where", sentences=tuple(sentences), drawings=tuple(drawings)
     )
@@ -277,7 +287,9 @@ def _examples(found: Findings, provenance: Provenance) -> Section | None:
     chosen = exemplary_trials(found.table)
     if chosen.empty:
         return None
-    varied = [axis for axis in found.survival.axes if axis in chosen][:6]
+    first = ["activation", "learning_rate", "units", "layers"]
+    varied = [axis for axis in (*first, *found.survival.axes) if axis in found.survival.axes]
+    varied = list(dict.fromkeys(varied))[:4]
     rows = []
     for row in chosen.to_dict("records"):
         run = "" if pd.isna(row["run_id"]) else str(row["run_id"])
@@ -296,8 +308,8 @@ def _examples(found: Findings, provenance: Provenance) -> Section | None:
         columns=("why", "trial", "time-to-NaN", *varied, "run", "anatomy"),
         rows=tuple(rows),
         numeric=frozenset({1, 2}),
-        caption="`study anatomy RUN` shows a trial update by update; the page is also the artifact anatomy.html of "
-        "its run.",
+        caption="The command `study anatomy RUN` shows a trial update by update, and keeps the page with its run as "
+        "anatomy.html.",
     )
     return Section(title="Exemplary trials", anchor="examples", tables=(table,))
 
@@ -354,4 +366,3 @@ def _value(value: Any) -> str:
     if pd.isna(value):
         return NONE
     return f"{value:.3g}" if isinstance(value, float) else as_text(value)
-

@@ -42,9 +42,7 @@ def critical_values(table: pd.DataFrame, *, axis: str, by: str | None = None) ->
     return tuple(critical_value(table, axis=axis, at={by: value}) for value in values)
 
 
-def critical_figure(
-    table: pd.DataFrame, values: Sequence[CriticalValue], *, name: str = "critical_value"
-) -> Drawing:
+def critical_figure(table: pd.DataFrame, values: Sequence[CriticalValue], *, name: str = "critical_value") -> Drawing:
     """Each group's trials along the axis, and the value at which half of them diverge with its interval.
 
     Args:
@@ -85,7 +83,17 @@ def critical_figure(
         + (f", {failed} failed" if failed else "")
         + "."
     )
+    averaged = {sentence for value in values for sentence in value.words.split(". ") if sentence.startswith("Averaged")}
+    if len(averaged) == 1:
+        caption += f" {averaged.pop().strip(' .')}."
     return Drawing(name=name, caption=caption, figure=figure)
+
+
+def critical_words(value: CriticalValue) -> str:
+    """The critical value in short: without counts and remarks, which the figure has, but with a poor fit."""
+    first = value.words.split("; ")[0] + "."
+    poor = [sentence for sentence in value.words.split(". ") if sentence.startswith("The fit is poor")]
+    return " ".join((first, *(f"{sentence.strip(' .')}." for sentence in poor)))
 
 
 def _label(value: CriticalValue) -> str:
@@ -129,5 +137,7 @@ def _legend() -> list[Line2D]:
     return [
         Line2D([], [], marker="|", color="none", markeredgecolor=DIVERGED, markersize=10, label="went to NaN (above)"),
         Line2D([], [], marker="|", color="none", markeredgecolor=SURVIVED, markersize=10, label="survived (below)"),
-        Line2D([], [], marker="D", color=INK, markersize=7, markeredgecolor="white", label="half diverge, 95% interval"),
+        Line2D(
+            [], [], marker="D", color=INK, markersize=7, markeredgecolor="white", label="half diverge, 95% interval"
+        ),
     ]

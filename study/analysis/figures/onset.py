@@ -66,7 +66,7 @@ def onset_figure(onsets: Onsets, *, name: str = "onset") -> Drawing:
         _timesteps(right, steps, trials)
     caption = (
         f"The very first number that was not finite, of {count(len(trials), 'trial')} that diverged and for which it is "
-        f"known; right: its timestep, where it has one ({len(steps)} of them). {onsets.counts}. {onsets.answer}"
+        f"known; right: its timestep, where it has one ({len(steps)} of them). {onsets.counts}."
     )
     return Drawing(name=name, caption=caption, figure=figure)
 

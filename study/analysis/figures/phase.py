@@ -29,7 +29,9 @@ FEW_VALUES = 6
 """An axis with at most as many values has a tick at each."""
 
 
-def phase_figure(panels: Sequence[PhaseDiagram], *, failed: int = 0, name: str = "phase_diagram") -> Drawing:
+def phase_figure(
+    panels: Sequence[PhaseDiagram], *, failed: int = 0, note: str = "", name: str = "phase_diagram"
+) -> Drawing:
     """A panel a phase diagram: trials as points, fitted P(NaN) as colour, the 50% contour and its 95% band.
 
     A panel without a fit shows its trials and nothing else.
@@ -37,6 +39,7 @@ def phase_figure(panels: Sequence[PhaseDiagram], *, failed: int = 0, name: str =
     Args:
         panels: Of `phase_diagram` or `phase_panels`, over the same axes.
         failed: Trials left out since they have no result.
+        note: A sentence for the end of the caption, such as how well held-out trials are predicted.
         name: Of the drawing.
     """
     assert len({(panel.x_axis, panel.y_axis) for panel in panels}) == 1
@@ -73,7 +76,7 @@ def phase_figure(panels: Sequence[PhaseDiagram], *, failed: int = 0, name: str =
             bar.set_label("fitted P(NaN within the budget)")
             bar.ax.axhline(0.5, color=INK, linewidth=1.6)
         figure.legend(handles=_legend(), loc="outside upper left", ncols=4, columnspacing=1.4, handletextpad=0.5)
-    return Drawing(name=name, caption=_caption(panels, shown, counts), figure=figure)
+    return Drawing(name=name, caption=f"{_caption(panels, shown, counts)} {note}".strip(), figure=figure)
 
 
 def _caption(panels: Sequence[PhaseDiagram], shown: Sequence[PhaseDiagram], counts: str) -> str:

@@ -21,8 +21,8 @@ def calibration_figure(result: HeldOut, *, name: str = "calibration") -> Drawing
         return Drawing(name=name, caption=caption(result))
     reliability = result.scores.reliability
     with styled():
-        figure = new_figure(4.3, width=6.2)
-        top, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+        figure = new_figure(3.7)
+        top, below = figure.subplots(1, 2, width_ratios=[1.15, 1])
         top.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="as predicted")
         spread = np.abs(np.stack([reliability.low, reliability.high]) - reliability.observed)
         top.errorbar(
@@ -34,18 +34,25 @@ def calibration_figure(result: HeldOut, *, name: str = "calibration") -> Drawing
         top.legend(loc="upper left")
         below.hist(result.scores.probability[0], bins=np.linspace(0, 1, 21).tolist(), color=GREY)
         below.set_ylabel("trials")
-        below.set_xlabel("predicted P(NaN within the budget)")
-        below.set_xlim(-0.02, 1.02)
-        for axis in (top.yaxis, below.xaxis):
+        for axes in (top, below):
+            axes.set_xlim(-0.02, 1.02)
+            axes.set_xlabel("predicted P(NaN within the budget)")
+        for axis in (top.yaxis, top.xaxis, below.xaxis):
             axis.set_major_formatter(PercentFormatter(1.0))
         grid(top)
-    slope = result.scores.calibration_slope
-    said = "" if slope is None else f" Calibration slope {slope:.2f} (1 is right; less: too extreme)."
     return Drawing(
         name=name,
-        caption=f"Reliability of held-out predictions, in bins of equally many. {caption(result)}{said}",
+        caption=f"Left: reliability of held-out predictions, in bins of equally many. Right: the predictions. "
+        f"{fit_words(result)}",
         figure=figure,
     )
+
+
+def fit_words(result: HeldOut) -> str:
+    """How well the outcome is predicted, with the calibration, in sentences."""
+    slope = None if result.scores is None else result.scores.calibration_slope
+    said = "" if slope is None else f" Calibration slope {slope:.2f} (1 is right; less: too extreme)."
+    return f"{caption(result)}{said}"
 
 
 def importance_figure(importance: Importance, result: HeldOut, *, name: str = "importance") -> Drawing:

@@ -119,8 +119,6 @@ def scaling_figure(scaling: Scaling, *, by: str | None = None, name: str = "time
         caption += (
             f" Lines: median of the fitted {law.distribution} law{fixed_words}; thin beyond the budget. {law.answer}"
         )
-    if law.constant_product is not None:
-        caption += f" {law.constant_product.answer}"
     caption += f" {scaling.left_out}" if scaling.left_out else ""
     hidden = len(groups.cat.categories) - drawn
     if drawn and hidden > 0:

@@ -80,9 +80,7 @@ def _at_risk(axes: Axes, curves: list[SurvivalCurve], *, last: float) -> None:
     for row, (curve, (colour, _)) in enumerate(zip(curves, CYCLE, strict=False)):
         for tick in ticks:
             axes.text(tick, row, str(trials_at_risk(curve.points, tick)), ha="center", va="center", fontsize=9)
-        axes.text(
-            1.02, row, curve.group, color=colour, fontsize=9, va="center", transform=axes.get_yaxis_transform()
-        )
+        axes.text(1.02, row, curve.group, color=colour, fontsize=9, va="center", transform=axes.get_yaxis_transform())
     axes.set_xticks(ticks)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
