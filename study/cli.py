@@ -18,6 +18,7 @@ from study.errors import UserError
 
 if TYPE_CHECKING:
     from study.claims import Scale
+    from study.config import TrialConfig
     from study.home import Home
     from study.result import TrialResult
 
@@ -30,6 +31,9 @@ storage_option = click.option(
     help="Optuna store to use instead of STUDY_HOME's (or STUDY_STORAGE): an SQLAlchemy URL.",
 )
 engine_option = click.option("--engine", type=click.Choice(list(ENGINES)), default=DEFAULT_ENGINE, show_default=True)
+
+
+page_file = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -45,7 +49,10 @@ def study() -> None:
 @set_option
 @engine_option
 @click.option("--json", "as_json", is_flag=True, help="Print one strict JSON object and nothing else.")
-def trial(assignments: tuple[str, ...], engine: str, as_json: bool) -> None:
+@click.option(
+    "--anatomy", type=page_file, help="An HTML file to write: the trial, update by update; see study anatomy."
+)
+def trial(assignments: tuple[str, ...], engine: str, as_json: bool, anatomy: Path | None) -> None:
     """Run one trial: the minimal reproducible example unless told otherwise.
 
     Example: study trial --set units=64 --set learning_rate=1e-3
@@ -55,7 +62,12 @@ def trial(assignments: tuple[str, ...], engine: str, as_json: bool) -> None:
     config = TrialConfig.parse(parse_assignments(assignments), where="--set")
     from study.engine import run
 
-    result = run([config], engine=engine)[0]
+    page = None
+    if anatomy is None:
+        result = run([config], engine=engine)[0]
+    else:
+        _check_writable(anatomy, option="--anatomy")
+        result, page = _trial_with_page(config, engine=engine)
     if as_json:
         import json
 
@@ -64,6 +76,11 @@ def trial(assignments: tuple[str, ...], engine: str, as_json: bool) -> None:
         click.echo(json.dumps(result.as_dict() | {"versions": versions()}, allow_nan=False))
     else:
         _print_trial(result)
+    if anatomy is not None and page is not None:
+        _write_page(anatomy, page, option="--anatomy")
+        click.echo(f"The anatomy is in {anatomy}", err=as_json)
+        if not as_json:
+            _open_page(anatomy)
 
 
 @study.command()
@@ -85,6 +102,9 @@ def trial(assignments: tuple[str, ...], engine: str, as_json: bool) -> None:
     show_default=True,
     help="Seconds to wait for a tracking server that went away.",
 )
+@click.option(
+    "--anatomy/--no-anatomy", default=True, show_default=True, help="Write pages of a few exemplary trials at the end."
+)
 @set_option
 @storage_option
 @engine_option
@@ -97,6 +117,7 @@ def sweep(
     scheduler: str | None,
     seed: int,
     patience: float,
+    anatomy: bool,
     assignments: tuple[str, ...],
     storage: str | None,
     engine: str,
@@ -132,6 +153,7 @@ def sweep(
             scheduler=scheduler,
             patience=patience,
             command=shlex.join(["study", *sys.argv[1:]]),
+            anatomy=anatomy,
         )
         console = Console(stderr=False)
         report = run_sweep(parsed, options, home=home, console=console, stop=stop)
@@ -259,10 +281,52 @@ def replay(run_id: str) -> None:
 
 
 @study.command()
+@click.argument("run_id", metavar="RUN_ID")
+@click.option("--out", type=page_file, help="The HTML file to write [default: anatomy/RUN_ID.html in STUDY_HOME].")
+@click.option("--open/--no-open", "opens", default=True, help="Show it in a browser, where there is one [default].")
+def anatomy(run_id: str, out: Path | None, opens: bool) -> None:
+    """Show where, when and how a tracked trial went to NaN, as one HTML page.
+
+    The trial is run again, the updates around its first non-finite number with everything in them looked at. The
+    page is also kept in the trial's MLflow run.
+    """
+    if out is not None:
+        _check_writable(out, option="--out")
+    home = _existing_home()
+    from study.tracking import keep_anatomy, read_run
+
+    tracked = read_run(run_id, uri=home.tracking_uri)
+    if out is None:
+        out = home.folder / "anatomy" / f"{run_id}.html"
+        _make_folder(out.parent)
+    from study.anatomy.page import About
+    from study.anatomy.write import page_of
+    from study.environment import versions
+    from study.onset import verdict
+
+    about = About(
+        title=tracked.name,
+        run_id=run_id,
+        recorded=tracked.result,
+        recorded_versions=tracked.versions,
+        versions=versions(),
+    )
+    result, page, warnings = page_of(tracked.result.config, about)
+    for sentence in warnings:
+        click.echo(f"Warning: {sentence}", err=True)
+    click.echo(verdict(result))
+    _write_page(out, page, option="--out")
+    click.echo(f"The page is in {out}")
+    keep_anatomy(run_id, page, uri=home.tracking_uri)
+    if opens:
+        _open_page(out)
+
+
+@study.command()
 @click.argument("name", metavar="STUDY")
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=page_file,
     help="The HTML file to write [default: reports/STUDY.html in STUDY_HOME, or STUDY.html for a file].",
 )
 @click.option("--open/--no-open", "opens", default=True, help="Show it in a browser, where there is one [default].")
@@ -272,18 +336,28 @@ def report(name: str, out: Path | None, opens: bool) -> None:
     STUDY is a study in MLflow, with whose parent run the page is also kept as report.html; or a .csv or .parquet file
     that `study results` wrote; or one recorded with the project, such as recorded:card.
     """
-    from study.report import open_page, write_report
+    from study.data import is_file
+    from study.report import analyse, keep_report
 
-    written = write_report(name, out=out)
-    for sentence in written.answers:
+    if out is not None:
+        _check_writable(out, option="--out")
+    home = None if is_file(name) else _existing_home()
+    if out is None and home is not None:
+        out = home.folder / "reports" / f"{name}.html"
+        _make_folder(out.parent)
+    elif out is None:
+        out = Path(f"{Path(name.rpartition(':')[2]).stem}.html")
+        _check_writable(out, option="--out")
+    found = analyse(name, out=out, home=home)
+    _write_page(out, found.page, option="--out")
+    for sentence in found.answers:
         click.echo(sentence)
-    for sentence in written.warnings:
-        click.echo(f"Warning: {sentence}", err=True)
-    click.echo(f"The report is in {written.path}")
-    if written.kept:
+    click.echo(f"The report is in {out}")
+    if home is not None:
+        keep_report(name, found.copy, home=home)
         click.echo(f"Kept with the parent run of {name} in MLflow: report.html")
     if opens:
-        open_page(written.path)
+        _open_page(out)
 
 
 @study.command()
@@ -327,6 +401,55 @@ def _existing_home() -> Home:
     return existing_home()
 
 
+def _trial_with_page(config: TrialConfig, *, engine: str) -> tuple[TrialResult, str]:
+    from study.anatomy.page import About
+    from study.anatomy.write import page_of
+    from study.engine import run
+    from study.environment import versions
+
+    title = f"{config.activation} lr={config.learning_rate:.2g} {config.layers}x{config.units}"
+    if engine == DEFAULT_ENGINE:
+        result, page, _ = page_of(config, About(title=title, versions=versions()))
+        return result, page
+    result = run([config], engine=engine)[0]
+    return result, page_of(config, About(title=title, recorded=result, versions=versions()))[1]
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"STUDY_HOME {folder} cannot be written ({error.strerror or error}); give --out FILE"
+        ) from error
+
+
+def _check_writable(path: Path, *, option: str) -> None:
+    """Refuse a page's file before the trial that would be for nothing."""
+    if path.suffix != ".html":
+        raise UserError(f"{option} {path}: takes a file that ends in .html")
+    if not path.parent.is_dir():
+        raise UserError(f"{option} {path}: there is no folder {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UserError(f"{option} {path}: cannot be written (Permission denied)")
+
+
+def _write_page(path: Path, page: str, *, option: str) -> None:
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{option} {path}: cannot be written ({error.strerror or error})") from error
+
+
+def _open_page(path: Path) -> None:
+    """Show a page where somebody is there to see it."""
+    has_display = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if has_display and sys.stdout.isatty():
+        import webbrowser
+
+        webbrowser.open(path.absolute().as_uri())
+
+
 def _study_name(name: str) -> str:
     if not name.strip() or "/" in name or name.startswith(".") or len(name.encode()) > 200 or not name.isprintable():
         raise UserError(f"--name {name!r}: takes up to 200 bytes, no slash among them and no dot in front")
@@ -334,11 +457,13 @@ def _study_name(name: str) -> str:
 
 
 def _print_trial(result: TrialResult) -> None:
+    from study.onset import verdict
     from study.result import describe
 
     for update, loss in enumerate(result.loss, start=1):
         click.echo(f"{update:5d}  {loss:.6g}")
     click.echo(describe(result))
+    click.echo(verdict(result))
     click.echo(f"{result.engine} engine on {result.device}, {result.seconds:.1f} s")
 
 

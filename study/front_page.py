@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from study.data import load
 from study.errors import UserError
@@ -79,11 +79,13 @@ def run_notebook(path: Path, *, out: Path) -> None:
         UserError: nbclient is not installed, or a cell raised an error.
     """
     try:
-        import nbformat
+        import nbformat as formats
         from nbclient import NotebookClient
         from nbclient.exceptions import CellExecutionError
     except ImportError as error:
         raise UserError("running notebooks takes JupyterLab; `make setup` installs it") from error
+    # Its functions have no types.
+    nbformat: Any = formats
     notebook = nbformat.read(path, as_version=4)
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     client = NotebookClient(notebook, timeout=NOTEBOOK_SECONDS, resources={"metadata": {"path": str(path.parent)}})

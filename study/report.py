@@ -1,20 +1,19 @@
-"""From a study's name to its report: read the store, analyse, write the page, and keep it with the study."""
+"""From a study's name to its report: read the store, analyse, and keep the page with the study."""
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from study.data import RECORDED, is_file, load
-from study.errors import UserError
-from study.home import existing_home
+from study.data import load
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from study.analysis.report import Provenance
     from study.home import Home
     from study.tracking import SweepRun
@@ -27,46 +26,28 @@ FACTS = {"command": "command", "machine": "machine", "mlflow.source.git.commit":
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
-    """A report that was written."""
+class Analysed:
+    """A study's report."""
 
-    path: Path
     answers: tuple[str, ...]
     """The study in a few sentences."""
-    warnings: tuple[str, ...]
-    kept: bool
-    """Whether it is also with the study's parent run."""
+    page: str
+    """HTML, for the file that it was asked for."""
+    copy: str
+    """HTML for the store: it names runs and links nowhere, since it moves with the store."""
 
 
-def write_report(name: str, *, out: Path | None = None) -> Written:
-    """Analyse a study and write its page.
+def analyse(name: str, *, out: Path, home: Home | None) -> Analysed:
+    """Analyse a study and render its report.
 
     Args:
         name: As `study.data.load` takes it.
-        out: The file to write; without it `reports/NAME.html` in STUDY_HOME, or beside a file's working folder.
+        out: Where the page will be, for links to the pages of trials beside it.
+        home: The store that has the study; None for a file.
 
     Raises:
-        UserError: No such study or file, or the page cannot be written.
+        UserError: No such study or file, or it is no results table, or no answer from the store.
     """
-    if is_file(name):
-        stem = name.removeprefix(RECORDED) if name.startswith(RECORDED) else Path(name).stem
-        path = out or Path(f"{stem}.html")
-        check_writable(path)
-        return _write(name, path=path, home=None)
-    home = existing_home()
-    path = out or home.folder / "reports" / f"{name}.html"
-    if out is None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(
-                f"STUDY_HOME {home.folder} cannot be written ({error.strerror or error}); give --out FILE"
-            ) from error
-    check_writable(path)
-    return _write(name, path=path, home=home)
-
-
-def _write(name: str, *, path: Path, home: Home | None) -> Written:
     table = load(name)
     from study.analysis.exemplary import exemplary_trials
     from study.analysis.findings import findings
@@ -75,89 +56,61 @@ def _write(name: str, *, path: Path, home: Home | None) -> Written:
     found = findings(table)
     report = report_of(found)
     if home is None:
-        _write_page(path, render(report, Provenance(study=name)))
-        return Written(path=path, answers=found.answers, warnings=(), kept=False)
-    from study.tracking import attach, pages_of, read_sweep, read_verdicts
+        page = render(report, Provenance(study=name))
+        return Analysed(answers=found.answers, page=page, copy=page)
+    from study.tracking import pages_of, read_sweep, read_verdicts
 
     sweep = read_sweep(uri=home.tracking_uri, study=name)
     verdicts = read_verdicts(uri=home.tracking_uri, study=name)
     runs = [str(run) for run in exemplary_trials(found.table)["run_id"].dropna()]
     files = pages_of(runs, uri=home.tracking_uri)
+    contrasts = None if verdicts is None else verdicts[0]
+    links = {run: _address(file, page=out) if file else "" for run, file in files.items()}
+    return Analysed(
+        answers=found.answers,
+        page=render(report, _provenance(name, sweep, pages=links, claims=contrasts)),
+        copy=render(report, _provenance(name, sweep, pages=dict.fromkeys(files, ""), claims=contrasts)),
+    )
 
-    def provenance(pages: Mapping[str, str]) -> Provenance:
-        return _provenance(name, sweep, pages=pages, claims=None if verdicts is None else verdicts[0])
 
-    links = {run: _address(file, of=path) if file else "" for run, file in files.items()}
-    _write_page(path, render(report, provenance(links)))
-    if sweep is None:
-        return Written(path=path, answers=found.answers, warnings=("the study has no parent run.",), kept=False)
-    # A copy in the store moves with it, so it names runs and links nowhere.
+def keep_report(name: str, page: str, *, home: Home) -> None:
+    """Keep a study's report with its parent run, in place of an earlier one.
+
+    Raises:
+        UserError: No such study, or the store refused or did not answer.
+    """
+    from study.tracking import attach
+
     with TemporaryDirectory() as folder:
-        (Path(folder) / REPORT).write_text(render(report, provenance(dict.fromkeys(files, ""))), encoding="utf-8")
-        try:
-            attach(uri=home.tracking_uri, study=name, folder=Path(folder), tags={})
-        except UserError as error:
-            warning = f"the page is not kept in MLflow: {error}"
-            return Written(path=path, answers=found.answers, warnings=(warning,), kept=False)
-    return Written(path=path, answers=found.answers, warnings=(), kept=True)
+        (Path(folder) / REPORT).write_text(page, encoding="utf-8")
+        attach(uri=home.tracking_uri, study=name, folder=Path(folder), tags={})
 
 
-def _provenance(name: str, sweep: SweepRun | None, *, pages: Mapping[str, str], claims: object) -> Provenance:
-    import pandas as pd
-
+def _provenance(
+    name: str, sweep: SweepRun | None, *, pages: Mapping[str, str], claims: pd.DataFrame | None
+) -> Provenance:
     from study.analysis.report import Provenance
+    from study.tracking import VERSION
 
-    verdicts = claims if isinstance(claims, pd.DataFrame) else None
     if sweep is None:
-        return Provenance(study=name, pages=pages, claims=verdicts)
+        return Provenance(study=name, pages=pages, claims=claims)
     facts = {words: sweep.tags[tag] for tag, words in FACTS.items() if sweep.tags.get(tag)}
-    versions = [
-        f"{tag.removeprefix('version.')} {number}" for tag, number in sweep.tags.items() if tag.startswith("version.")
-    ]
+    versions = {tag.removeprefix(VERSION): number for tag, number in sweep.tags.items() if tag.startswith(VERSION)}
     if versions:
-        facts["versions"] = ", ".join(versions)
-    facts |= {words: sweep.params[key] for key, words in (("sampler", "sampler"), ("sweep_seed", "seed of the sweep"))
-              if key in sweep.params}  # fmt: skip
+        facts["versions"] = ", ".join(f"{package} {number}" for package, number in versions.items())
+    for key, words in (("sampler", "sampler"), ("sweep_seed", "seed of the sweep")):
+        if key in sweep.params:
+            facts[words] = sweep.params[key]
     return Provenance(
         study=name,
         about=sweep.tags.get("about", ""),
         facts=facts,
         space=sweep.space_yaml,
         pages=pages,
-        claims=verdicts,
+        claims=claims,
     )
 
 
-def _address(file: Path, *, of: Path) -> str:
+def _address(file: Path, *, page: Path) -> str:
     """Where a file is, seen from a page."""
-    return Path(os.path.relpath(file, of.absolute().parent)).as_posix()
-
-
-def check_writable(path: Path) -> None:
-    """Refuse a page's file before the analysis that would be for nothing.
-
-    Raises:
-        UserError: Not a page's ending, no such folder, or no right to write.
-    """
-    if path.suffix != ".html":
-        raise UserError(f"--out {path}: takes a file that ends in .html")
-    if not path.parent.is_dir():
-        raise UserError(f"--out {path}: there is no folder {path.parent}")
-    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise UserError(f"--out {path}: cannot be written (Permission denied)")
-
-
-def _write_page(path: Path, page: str) -> None:
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"--out {path}: cannot be written ({error.strerror or error})") from error
-
-
-def open_page(path: Path) -> None:
-    """Show a page where somebody is there to see it."""
-    has_display = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    if has_display and sys.stdout.isatty():
-        import webbrowser
-
-        webbrowser.open(path.absolute().as_uri())
+    return Path(os.path.relpath(file, page.absolute().parent)).as_posix()

@@ -10,24 +10,27 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from study.anatomy.task import Draw, draw
 from study.config import TrialConfig, as_text
 from study.engine import DEFAULT_ENGINE, SIDE_BY_SIDE, check_population
-from study.environment import git_commit, machine, versions
+from study.environment import available_cores, git_commit, machine, versions
 from study.home import Home
 from study.interrupt import raise_if_stopped
 from study.ledger import Ledger, Record, telling_of_storage_errors
 from study.lock import exclusive_study
+from study.pages import write_pages
 from study.progress import Progress
 from study.result import OUTCOMES
 from study.schedule import Schedule
 from study.space import SearchSpace
-from study.tracking import Tracker
+from study.tracking import VERSION, Tracker
 from study.workers import Train, TrialFailed, Workers, train
 
 if TYPE_CHECKING:
@@ -59,6 +62,8 @@ class SweepOptions:
     """Seconds to wait for a tracking server that went away."""
     command: str = ""
     """The command line, for the record."""
+    anatomy: bool = False
+    """Whether to write pages of exemplary trials at the end; see `study.anatomy.exemplary`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +86,7 @@ def run_sweep(
     console: Console,
     stop: Event | None = None,
     train: Train = train,
+    draw: Draw = draw,
 ) -> SweepReport:
     """Run the trials of a study that are not finished yet, all that `space.trials` asks for.
 
@@ -91,6 +97,7 @@ def run_sweep(
         console: Where to show progress.
         stop: Set to end the sweep early, keeping what is finished; see `study.interrupt`.
         train: What a worker does with trials.
+        draw: What a worker does to make a trial's page.
 
     Raises:
         UserError: A store that cannot be used, a study of this name that is another, or a population for an engine
@@ -116,7 +123,7 @@ def run_sweep(
         raise_if_stopped(stop)
         ledger = Ledger.open(storage_url=home.storage_url, name=options.name, space=space, seed=options.seed)
         try:
-            return _Sweep(space, options, home, ledger, stop, say, console, train).run()
+            return _Sweep(space, options, home, ledger, stop, say, console, train, draw).run()
         finally:
             ledger.close()
 
@@ -134,6 +141,7 @@ class _Sweep:
         say: Callable[[str], None],
         console: Console,
         train: Train,
+        draw: Draw,
     ) -> None:
         self._space = space
         self._options = options
@@ -141,6 +149,7 @@ class _Sweep:
         self._stop = stop
         self._say = say
         self._train = train
+        self._draw = draw
         self._workers: Workers | None = None
         self._configs: dict[int, TrialConfig] = {}
         self._journalled: deque[Record] = deque()
@@ -167,6 +176,8 @@ class _Sweep:
             left = self._space.trials - self._progress.done
             if left > 0 and not self._stop.is_set():
                 self._train_trials(left)
+            else:
+                self._draw_pages(self._open_workers)
             table = self._tracker.table()
             interrupted = self._progress.done < self._space.trials
             self._tracker.close(
@@ -190,12 +201,7 @@ class _Sweep:
         self._ledger.requeue()
 
     def _train_trials(self, left: int) -> None:
-        with Workers(
-            count=self._options.workers,
-            scheduler=self._options.scheduler,
-            population=self._options.population if self._options.engine in SIDE_BY_SIDE else 1,
-            train=self._train,
-        ) as workers:
+        with self._open_workers() as workers:
             self._workers = workers
             self._say(
                 f"{self._options.name}: {left} of {self._space.trials} trials to run on {workers.device}, "
@@ -206,6 +212,28 @@ class _Sweep:
                     self._loop(workers, left)
                 finally:
                     self._ledger.requeue()
+            self._draw_pages(lambda pages: nullcontext(workers))
+
+    def _open_workers(self, most: int | None = None) -> Workers:
+        count = self._options.workers
+        count = count if most is None else min(most, count or available_cores())
+        return Workers(
+            count=count,
+            scheduler=self._options.scheduler,
+            population=self._options.population if self._options.engine in SIDE_BY_SIDE else 1,
+            train=self._train,
+        )
+
+    def _draw_pages(self, workers: Callable[[int], AbstractContextManager[Workers]]) -> None:
+        if self._options.anatomy:
+            write_pages(
+                (record for record in self._ledger.finished() if self._ledger.is_asked_for(record)),
+                tracker=self._tracker,
+                workers=workers,
+                draw=self._draw,
+                say=self._say,
+                stopped=self._stop.is_set,
+            )
 
     def _loop(self, workers: Workers, left: int) -> None:
         waiting = Schedule()
@@ -274,7 +302,7 @@ class _Sweep:
 
 
 def _sweep_tags(space: SearchSpace, options: SweepOptions) -> dict[str, str]:
-    tags = {f"version.{package}": number for package, number in versions().items()}
+    tags = {f"{VERSION}{package}": number for package, number in versions().items()}
     tags |= {"command": options.command, "machine": machine(), "search_space": space.source, "about": space.about}
     commit = git_commit()
     return tags | ({"mlflow.source.git.commit": commit} if commit else {})

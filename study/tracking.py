@@ -13,6 +13,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,7 +32,7 @@ from study import views
 from study.config import AXES, NONE, TrialConfig, kind_of
 from study.errors import UserError
 from study.growth import FIGURES
-from study.onset import ONSET_NUMBERS, ONSET_TEXTS, TIMELINE, timeline_column
+from study.onset import ONSET_NUMBERS, ONSET_TEXTS, TIMELINE, timeline_column, verdict
 from study.result import OUTCOMES, TrialResult, describe
 
 if TYPE_CHECKING:
@@ -46,10 +47,12 @@ SWEEP, TRIAL = "sweep", "trial"
 SWEEP_RUNS = f"tags.`study.role` = '{SWEEP}'"
 FINAL = ("FINISHED", "FAILED")
 NOTE = "mlflow.note.content"
-PAGE = "anatomy.html"
-"""Artifact of a trial's run: its page."""
 VERDICT_TABLES = ("claims", "claims_arms")
 """Artifacts of the parent run of a study of claims, parquet."""
+VERSION = "version."
+"""Tags of a sweep's run that start with it name the version of a package."""
+ANATOMY = "anatomy.html"
+"""Artifact of a trial's run: its page."""
 
 Answer = TypeVar("Answer")
 
@@ -176,6 +179,14 @@ class Tracker:
         if record.number not in self._written:
             self._written[record.number] = self._patiently(lambda: self._write_trial(record))
         return self._written[record.number]
+
+    def has_anatomy(self, run_id: str) -> bool:
+        """Whether a trial's run has its page already."""
+        return self._patiently(lambda: ANATOMY in {file.path for file in self._client.list_artifacts(run_id)})
+
+    def log_anatomy(self, run_id: str, page: str) -> None:
+        """Keep a trial's page in its run."""
+        self._patiently(lambda: self._client.log_text(run_id, page, ANATOMY))
 
     def close(self, *, status: str, table: pd.DataFrame, note: str) -> None:
         """End the parent run with counts, the results table and a description.
@@ -312,7 +323,7 @@ def trial_tags(record: Record) -> dict[str, str]:
         tags["loss_at_divergence"] = str(result.loss[-1])
     if result.onset is not None:
         tags |= {f"onset_{name}": text for name, text in result.onset.texts().items()}
-    return {**tags, NOTE: describe(result)}
+    return {**tags, NOTE: f"{describe(result)}\n\n{verdict(result)}"}
 
 
 def trial_metrics(result: TrialResult, *, start: int, end: int) -> Iterable[Metric]:
@@ -458,10 +469,29 @@ def read_trial(run_id: str, *, uri: str) -> TrialResult:
     Raises:
         UserError: No such run, a run that is no trial's or has no result, or no answer from the store.
     """
+    return read_run(run_id, uri=uri).result
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackedTrial:
+    """What MLflow knows of one trial."""
+
+    result: TrialResult
+    """Its losses are the same to the last bit; without timeline, onset and growth."""
+    name: str
+    """Of the run."""
+    versions: Mapping[str, str]
+    """Versions that the sweep ran with, by package."""
+
+
+def read_run(run_id: str, *, uri: str) -> TrackedTrial:
+    """One tracked trial; errors as of `read_trial`."""
     client = client_of(uri)
     try:
         run = client.get_run(run_id)
         history = client.get_metric_history(run_id, "loss")
+        parent = run.data.tags.get("mlflow.parentRunId")
+        of_sweep = client.get_run(parent).data.tags if parent else {}
     except MlflowException as error:
         if error.get_http_status_code() in (400, 404):
             raise UserError(
@@ -476,7 +506,7 @@ def read_trial(run_id: str, *, uri: str) -> TrialResult:
     losses = [metric.value for metric in sorted(history, key=lambda metric: metric.step)]
     if "loss_at_divergence" in tags:
         losses.append(float(tags["loss_at_divergence"]))
-    return TrialResult(
+    result = TrialResult(
         config=TrialConfig.parse(run.data.params, where=run_id),
         loss=tuple(losses),
         engine=tags["engine"],
@@ -484,6 +514,22 @@ def read_trial(run_id: str, *, uri: str) -> TrialResult:
         seconds=run.data.metrics["wall_seconds"],
         population=int(tags.get("population", "1")),
     )
+    versions = {key.removeprefix(VERSION): value for key, value in of_sweep.items() if key.startswith(VERSION)}
+    return TrackedTrial(result=result, name=str(run.info.run_name), versions=versions)
+
+
+def keep_anatomy(run_id: str, page: str, *, uri: str) -> None:
+    """Keep a trial's page in its run, in place of an earlier one.
+
+    Raises:
+        UserError: The store refused, or did not answer.
+    """
+    try:
+        client_of(uri).log_text(run_id, page, ANATOMY)
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise UserError(
+            f"the MLflow store {shown_uri(uri)} did not take {ANATOMY} for run {run_id} ({_reason(error)})"
+        ) from error
 
 
 def attach(*, uri: str, study: str, folder: Path, tags: Mapping[str, str]) -> None:
@@ -563,10 +609,10 @@ def pages_of(run_ids: Iterable[str], *, uri: str) -> dict[str, Path | None]:
     found: dict[str, Path | None] = {}
     with _reading(uri):
         for run_id in run_ids:
-            if PAGE not in {file.path for file in client.list_artifacts(run_id)}:
+            if ANATOMY not in {file.path for file in client.list_artifacts(run_id)}:
                 continue
             folder = Path(str(client.get_run(run_id).info.artifact_uri).removeprefix("file://"))
-            found[run_id] = folder / PAGE if (folder / PAGE).is_file() else None
+            found[run_id] = folder / ANATOMY if (folder / ANATOMY).is_file() else None
     return found
 
 

@@ -16,13 +16,15 @@ TAG = f"mlflow.sharedViewState.{KEY}"
 
 
 def saved_view(axes: Iterable[str], *, created: int) -> str:
-    """The tag's value: outcome, time-to-NaN and the axes that vary, soonest NaN first.
+    """The tag's value: outcome, time-to-NaN, onset and the axes that vary, soonest NaN first.
 
     Args:
         axes: Names of params to show.
         created: Time of making, milliseconds since the epoch.
     """
     columns = ["tags.`outcome`", "metrics.`time_to_nan`", "metrics.`updates`", "metrics.`loss`"]
+    onset = ["metrics.`onset_update`", "tags.`onset_tensor`", "tags.`onset_layer`", "metrics.`onset_timestep`"]
+    columns += [*onset, "metrics.`nonfinite_weight`"]
     state = {
         "searchFilter": "tags.`study.role` = 'trial'",
         "orderByKey": "metrics.`time_to_nan`",

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
+from typing import Any
 
 # Read when Dask is imported, by the workers too: what happens to them is told by the sweep, in a sentence.
 os.environ["DASK_LOGGING__DISTRIBUTED"] = "critical"
@@ -256,16 +257,50 @@ class Workers:
             why = f"its worker process died {lost} times, for example for want of memory"
         self._collected.append((task.trials[0][0], TrialFailed(why)))
 
+    def apply(
+        self, function: Callable[..., str], calls: Sequence[tuple[str, ...]], *, stop: Callable[[], bool]
+    ) -> Iterator[tuple[int, str | TrialFailed]]:
+        """Run a function of texts in the workers, once for each call; what travels is text, as with trials.
+
+        Args:
+            function: What to run.
+            calls: Its arguments.
+            stop: Asked again and again; once it says yes, the rest is given up.
+
+        Yields:
+            The place of a call in `calls`, and the text or why there is none; in the order in which they finish.
+        """
+        done: SimpleQueue[distributed.Future] = SimpleQueue()
+        places: dict[str, int] = {}
+        futures = []
+        for place, arguments in enumerate(calls):
+            key = f"text-{self._name}-{place}"
+            places[key] = place
+            futures.append(self._client.submit(function, *arguments, key=key, pure=False))
+            futures[-1].add_done_callback(done.put)
+        try:
+            while places and not stop() and self._client.status == "running":
+                try:
+                    future = done.get(timeout=0.25)
+                except Empty:
+                    continue
+                place = places.pop(future.key)
+                if future.status == "error":
+                    yield place, TrialFailed(_why(future.exception()))
+                else:
+                    yield place, self._fetch(future) or TrialFailed("its text was lost with its worker process")
+        finally:
+            self._client.cancel(futures)
+
     @staticmethod
-    def _fetch(future: distributed.Future) -> list[str] | None:
-        """The results, or None where no worker has them any more."""
+    def _fetch(future: distributed.Future) -> Any:
+        """The result, or None where no worker has it any more."""
         if future.status != "finished":
             return None
         try:
-            texts: list[str] = future.result(timeout=RESULT_SECONDS)
+            return future.result(timeout=RESULT_SECONDS)
         except (distributed.TimeoutError, distributed.CancelledError, distributed.KilledWorker, OSError):
             return None
-        return texts
 
 
 def _resource(number: int) -> str:

@@ -25,7 +25,7 @@ def test_help_answers_in_under_a_second_without_tensorflow_or_mlflow(study: Stud
         seconds.append(time.monotonic() - began)
         assert answer.returncode == 0
     assert min(seconds) < 1
-    for command in ("", "trial", "sweep", "results", "ui"):
+    for command in ("", "trial", "sweep", "results", "anatomy", "ui"):
         arguments = [*([command] if command else []), "--help"]
         code = f"import sys, study.cli; study.cli.study.main({arguments}, standalone_mode=False); print(*sys.modules)"
         answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -52,6 +52,7 @@ def test_trial_json_is_one_strict_json_object(study: Study) -> None:
 def test_trial_text_says_what_it_came_to(study: Study) -> None:
     answer = study("trial", *SMALL, "--set", "activation=tanh")
     assert "Survived its budget of 3 updates" in answer.stdout
+    assert "No number stopped being finite in 3 updates" in answer.stdout
 
 
 @pytest.mark.parametrize(
@@ -76,6 +77,10 @@ def test_trial_text_says_what_it_came_to(study: Study) -> None:
         ),
         (("sweep", "smoke", "--scheduler", "tcp://127.0.0.1:1"), "no Dask scheduler answers there"),
         (("results", "nowhere"), "holds no studies yet; run a sweep first"),
+        (("anatomy", "nowhere"), "holds no studies yet; run a sweep first"),
+        (("anatomy", "x", "--out", "page.pdf"), "--out page.pdf: takes a file that ends in .html"),
+        (("anatomy", "x", "--out", "/no/such/page.html"), "--out /no/such/page.html: there is no folder /no/such"),
+        (("trial", "--anatomy", "/no/such/page.html"), "--anatomy /no/such/page.html: there is no folder /no/such"),
         (("ui",), "holds no studies yet; run a sweep first"),
         (("frobnicate",), "No such command"),
     ],

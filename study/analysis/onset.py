@@ -73,8 +73,8 @@ def _answer(died: pd.DataFrame, known: pd.DataFrame) -> str:
     forward = known["onset_phase"] == "forward"
     inside = forward & known["onset_layer"].fillna("").str.startswith("lstm_")
     sentences = [
-        f"In {_share(int(inside.sum()), total)} trials with a known onset, the first number that was not finite arose in "
-        f"the forward pass of an LSTM layer"
+        f"In {_share(int(inside.sum()), total)} trials with a known onset, the first number that was not finite arose "
+        "in the forward pass of an LSTM layer"
     ]
     steps = known.loc[inside, "onset_timestep"].dropna()
     if len(steps):

@@ -251,10 +251,9 @@ def _where(found: Findings) -> Section:
     failed = found.survival.failed
     sentences = [critical_words(value) for value in found.critical]
     drawings: list[Drawing] = []
+    note = f"All axes together: {fit_words(found.held_out)}"
     if found.panels:
-        drawings.append(
-            phase_figure(found.panels, failed=failed, note=f"All axes together: {fit_words(found.held_out)}")
-        )
+        drawings.append(phase_figure(found.panels, failed=failed, note=note))
     if found.critical:
         drawings.append(critical_figure(found.table, found.critical))
     if not found.axes:

@@ -1,4 +1,4 @@
-"""The law of scaling, and the trials that it is of: those that took a step, of choices with which something diverged."""
+"""The law of scaling, and its trials: those that took a step, of choices with which something diverged."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 Read `batches` (what a trial is fed), `keras_2_2_4` (the older arithmetic) and `reference` (a trial on Keras's own
 layers) in that order; then the compiled engine: `activations`, `lstm`, `model`, `optimizer`, `training`, `compiled`,
-and for populations `side_by_side` and `philox`; then what looks into it: `growth`, `instruments`, `instrumented`.
+and for populations `side_by_side` and `philox`; then what looks into it: `growth`, `instruments`, `instrumented`,
+`captured`, `dissect`.
 """
 
 from __future__ import annotations

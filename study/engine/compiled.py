@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,12 +43,20 @@ def run(configs: Sequence[TrialConfig], *, population: int | None = None) -> lis
     return [results[place] for place in range(len(configs))]
 
 
-def run_trial(config: TrialConfig) -> TrialResult:
-    """Train until the first loss that is not finite, or to the budget. Trials of several threads take turns."""
+def run_trial(
+    config: TrialConfig, *, watch: Callable[[training.Progress], None] = lambda progress: None
+) -> TrialResult:
+    """Train until the first loss that is not finite, or to the budget. Trials of several threads take turns.
+
+    Args:
+        config: The trial.
+        watch: Is shown where it stands after every call of its program.
+    """
     with _one_at_a_time:
         begin = time.perf_counter()
         trial = _UnderWay(config)
         for progress in training.calls(config):
+            watch(progress)
             trial.read(_Told.of(progress))
             if trial.needs_onset:
                 trial.onset = instrumented.onset(config, progress, trial.figures)

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -205,7 +206,7 @@ class Recorder(Instruments):
         activate = functions[activations.ACTIVATIONS[int(cell.activation)]]
         timesteps = len(projected[0])
         order = range(timesteps - 1, -1, -1) if cell.backwards else range(timesteps)
-        steps: list[Step] = []
+        sequences = {name: np.empty(projected[0].shape, np.float32) for name in Step._fields}
         hidden, carried = state
         with np.errstate(all="ignore"):
             for t in order:
@@ -220,9 +221,8 @@ class Recorder(Instruments):
                 )
                 step = self.settled(cell, t, step)
                 hidden, carried = step.hidden, step.cell
-                steps.append(step)
-        in_order = steps[::-1] if cell.backwards else steps
-        sequences = {name: np.stack([getattr(step, name) for step in in_order]) for name in Step._fields}
+                for name, value in step._asdict().items():
+                    sequences[name][t] = value
         self.timesteps[cell.name] = sequences
         inputs = {f"{gate}_projection": x for gate, x in zip(GATES, projected, strict=True)}
         self._saw_steps("forward", cell, {**inputs, **sequences}, _forward_operands(inputs, sequences, state, cell))
@@ -245,7 +245,7 @@ class Recorder(Instruments):
         transposed = [np.ascontiguousarray(kernel.T) for kernel in kernels]
         timesteps, batch, units = sequences["hidden"].shape
         shape = (timesteps, batch, units)
-        names = ("hidden", *(f"{gate}_sum" for gate in GATES), "cell")
+        names = ("hidden", "cell", *(f"{gate}_sum" for gate in GATES))
         gradients = {name: np.zeros(shape, np.float32) for name in names}
         d_kernels = [np.zeros((units, units), np.float32) for _ in GATES]
         d_hidden = np.zeros((batch, units), np.float32) if return_sequences else d_output
@@ -258,7 +258,10 @@ class Recorder(Instruments):
                 now = {name: sequences[name][t] for name in KEPT}
                 if return_sequences:
                     d_hidden = d_hidden + d_output[t]
+                slopes = slope(now["activated_cell"]), slope(now["candidate"])
                 gradients["hidden"][t] = d_hidden
+                # What `backward_step` makes of it first of all, and keeps to itself.
+                gradients["cell"][t] = d_cell + d_hidden * now["output"] * slopes[0]
                 d_sums, d_hidden, d_cell = lstm.backward_step(
                     d_hidden,
                     d_cell,
@@ -266,7 +269,7 @@ class Recorder(Instruments):
                     cell_before=state[1] if first else sequences["cell"][before],
                     transposed=transposed,
                     masks=masks,
-                    slopes=(slope(now["activated_cell"]), slope(now["candidate"])),
+                    slopes=slopes,
                     gate=lambda upstream, y: activations.gate_gradient(
                         cell.recurrent_activation, upstream, y, semantics=cell.semantics, ops=activations.ARRAYS
                     ),
@@ -277,7 +280,6 @@ class Recorder(Instruments):
                     d_hidden = sum(d @ kernel * mask for d, kernel, mask in zip(d_sums, transposed, masks, strict=True))
                 for gate, d_sum in zip(GATES, d_sums, strict=True):
                     gradients[f"{gate}_sum"][t] = d_sum
-                gradients["cell"][t] = d_cell
                 hidden_before = state[0] if first else sequences["hidden"][before]
                 for total, mask, d_sum in zip(d_kernels, masks, d_sums, strict=True):
                     total += (hidden_before * mask).T @ d_sum
@@ -386,17 +388,16 @@ def _largest(values: np.ndarray) -> float:
 # --- the onset ------------------------------------------------------------------------------------------------------
 
 
-class _Found(Exception):
-    """Ends an update at the onset: what comes after it does not matter."""
+class _Found(NamedTuple):
+    """A number, and where it is."""
 
-    def __init__(self, observed: Observed, index: tuple[int, ...]) -> None:
-        super().__init__()
-        self.observed = observed
-        self.index = index
+    observed: Observed
+    place: tuple[int, ...]
 
 
-class _Differs(Exception):
-    """Ends a replay that has become another trial."""
+class _Decided(Exception):
+    """Ends an update whose rest does not matter. It carries nothing: what it did would be kept alive by its traceback,
+    and an update's numbers are hundreds of megabytes."""
 
 
 class Seeker(Recorder):
@@ -412,17 +413,18 @@ class Seeker(Recorder):
         super().__init__(structure)
         self._limit = limit
         self._rates = rates
-        self._found: _Found | None = None
+        self.found: _Found | None = None
+        self.differs = False
 
     def saw(self, group: Sequence[Observed], *, time_step: int | None = None) -> None:
         super().saw(group)
-        if self._found is None:
-            self._found = self._first_beyond(group, time_step)
+        if self.found is None:
+            self.found = self._first_beyond(group, time_step)
         forward = group[0].phase == "forward"
-        if forward and group[0].tensor == "logit" and not self._alike():
-            raise _Differs
-        if self._found is not None and (not forward or group[0].tensor == "logit"):
-            raise self._found
+        at_the_end_of_it = forward and group[0].tensor == "logit"
+        self.differs = at_the_end_of_it and not self._alike()
+        if self.differs or (self.found is not None and (at_the_end_of_it or not forward)):
+            raise _Decided
 
     def _first_beyond(self, group: Sequence[Observed], time_step: int | None) -> _Found | None:
         beyond = [~(np.abs(one.values) <= self._limit) for one in group]
@@ -522,17 +524,15 @@ def seek(config: TrialConfig, number: int, before: training.Training, seeker: Se
         seeker: Made for the trial's structure.
     """
     settings = training.Settings.of(config)
-    try:
+    with suppress(_Decided):
         training.update(tf.constant(number, tf.int64), before, settings, structure=seeker.structure, instruments=seeker)
-    except _Found as found:
-        return _described(number, found, warning=_data_warning(seeker))
-    except _Differs:
-        pass
-    return None
+    if seeker.found is None or seeker.differs:
+        return None
+    return _described(number, seeker.found, warning=_data_warning(seeker))
 
 
 def _described(number: int, found: _Found, *, warning: str | None) -> Onset:
-    one, index = found.observed, found.index
+    one, index = found.observed, found.place
     place = dict(zip(one.axes, index, strict=True))
     value = float(one.values[index])
     return Onset(

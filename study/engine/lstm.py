@@ -61,7 +61,7 @@ class Probe(NamedTuple):
         gate: (batch, units): 0 where the sums of all gates were finite at all timesteps, NaN elsewhere.
         hidden: (batch, units): the same for the hidden state.
         largest: Largest |h| and |c| at some timesteps, (2, timesteps probed), in the order they are read, the last
-            timestep last.
+            timestep last; infinite where one of them is not finite.
     """
 
     gate: Tensor
@@ -219,8 +219,13 @@ def forward(
     kept = dict(zip(KEPT, sequences, strict=True))
     probed = probed_timesteps(timesteps)
     read = timesteps - 1 - probed if cell.backwards else probed
-    largest = [tf.reduce_max(abs(tf.gather(kept[name], read)), axis=[1, 2]) for name in ("hidden", "cell")]
+    largest = [_largest(tf.gather(kept[name], read)) for name in ("hidden", "cell")]
     return kept, (hidden, carried), Probe(gate_trace, hidden_trace, tf.stack(largest))
+
+
+def _largest(x: Tensor) -> Tensor:
+    """Largest magnitude at every timestep, infinite where a number is not finite: XLA's maximum may pass over a NaN."""
+    return tf.reduce_max(tf.where(tf.math.is_finite(x), abs(x), np.inf), axis=[1, 2])
 
 
 def backward_step(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 
 import numpy as np
 import pytest
@@ -68,3 +70,16 @@ def test_a_program_that_is_not_watched_has_the_same_losses():
     losses = [p.figures.numpy()[:, 0] for p in training.calls(DIVERGING, program=program)]
     watched = [p.figures.numpy()[:, 0] for p in training.calls(DIVERGING)]
     np.testing.assert_array_equal(np.concatenate(losses), np.concatenate(watched))
+
+
+def test_a_replay_leaves_nothing_behind():
+    progress, _ = trained(DIVERGING)
+    seeker = Seeker(Structure.of(DIVERGING))
+    gone = weakref.ref(seeker)
+    gc.disable()  # its numbers must not wait for a collection of cycles: they are hundreds of megabytes
+    try:
+        assert seek(DIVERGING, int(progress.update), progress.before, seeker) is not None
+        del seeker
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -135,9 +135,7 @@ def _row(axes: Axes, row: int, value: CriticalValue, trials: pd.DataFrame) -> No
 
 def _legend() -> list[Line2D]:
     return [
-        Line2D([], [], marker="|", color="none", markeredgecolor=DIVERGED, markersize=10, label="went to NaN (above)"),
+        Line2D([], [], marker="|", color="none", markeredgecolor=DIVERGED, markersize=10, label="NaN (above)"),
         Line2D([], [], marker="|", color="none", markeredgecolor=SURVIVED, markersize=10, label="survived (below)"),
-        Line2D(
-            [], [], marker="D", color=INK, markersize=7, markeredgecolor="white", label="half diverge, 95% interval"
-        ),
+        Line2D([], [], marker="D", color=INK, markersize=7, markeredgecolor="white", label="half diverge, 95% sure"),
     ]

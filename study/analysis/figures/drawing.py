@@ -123,11 +123,13 @@ class Drawing:
         return buffer.getvalue()
 
     def _ipython_display_(self) -> None:
-        from IPython.display import Markdown, display
+        import IPython.display
 
+        # Its functions have no types.
+        display: Any = IPython.display
         if self.figure is not None:
-            display({"image/png": self.png(), "text/plain": f"{self.name}.png"}, raw=True)
-        display(Markdown(f"*{self.caption}*"))
+            display.display({"image/png": self.png(), "text/plain": f"{self.name}.png"}, raw=True)
+        display.display(display.Markdown(f"*{self.caption}*"))
 
 
 def new_figure(height: float, *, width: float = WIDTH) -> Figure:

@@ -26,8 +26,8 @@ def hazard_figure(model: CoxModel, *, failed: int = 0, name: str = "hazard_ratio
         name: Of the drawing.
     """
     caption = (
-        f"Hazard ratios of divergence, each with the other axes held fixed, and {model.confidence:.0%} intervals; right "
-        "of 1: sooner. An arrow: the data do not bound the ratio on that side, or the interval leaves the figure."
+        f"Hazard ratios of divergence, each with the other axes held fixed, and {model.confidence:.0%} intervals; "
+        "right of 1: sooner. An arrow: the data do not bound the ratio on that side, or the interval leaves the figure."
     )
     return _forest(
         model.hazard_ratios, "hazard_ratio", model, caption, name=name, label="hazard ratio", higher_is_worse=True,
@@ -45,7 +45,7 @@ def time_ratio_figure(law: AcceleratedFailureTime, *, failed: int = 0, name: str
     """
     caption = (
         f"Factors by which each axis multiplies the time-to-NaN ({law.distribution} accelerated failure time model), "
-        f"with {law.confidence:.0%} intervals; left of 1: sooner. An arrow: not bounded on that side, or beyond the figure."
+        f"with {law.confidence:.0%} intervals; left of 1: sooner. An arrow: not bounded there, or beyond the figure."
     )
     return _forest(
         law.time_ratios, "time_ratio", law, caption, name=name, label="factor on time-to-NaN", higher_is_worse=False,

@@ -65,8 +65,8 @@ def onset_figure(onsets: Onsets, *, name: str = "onset") -> Drawing:
         left.legend(loc="lower right", title="phase")
         _timesteps(right, steps, trials)
     caption = (
-        f"The very first number that was not finite, of {count(len(trials), 'trial')} that diverged and for which it is "
-        f"known; right: its timestep, where it has one ({len(steps)} of them). {onsets.counts}."
+        f"The very first number that was not finite, of {count(len(trials), 'trial')} that diverged and for which it "
+        f"is known; right: its timestep, where it has one ({len(steps)} of them). {onsets.counts}."
     )
     return Drawing(name=name, caption=caption, figure=figure)
 
@@ -177,8 +177,8 @@ def growth_figure(table: pd.DataFrame, *, by: str = "activation", name: str = "g
         figure.legend(loc="outside upper left", ncols=2)
     caption = (
         "Growth rate of the largest cell state over the timesteps, times their number, at the last update at which it "
-        f"was finite, by {by}; linear below 1. Right of the dotted line a state that starts near 1 overflows before the "
-        f"sequence ends. n = {len(trials)}, {int(died.sum())} diverged, {int((~died).sum())} censored"
+        f"was finite, by {by}; linear below 1. Right of the dotted line a state that starts near 1 overflows before "
+        f"the sequence ends. n = {len(trials)}, {int(died.sum())} diverged, {int((~died).sum())} censored"
         + (f", {failed} failed" if failed else "")
         + "."
     )

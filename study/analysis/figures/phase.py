@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.contour import QuadContourSet
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -82,8 +84,8 @@ def phase_figure(
 def _caption(panels: Sequence[PhaseDiagram], shown: Sequence[PhaseDiagram], counts: str) -> str:
     first = shown[0]
     caption = (
-        f"P(NaN within the budget) over {first.x_axis} and {first.y_axis}: crosses diverged, circles survived; colour is "
-        "the fitted probability, the line where it is one half, the hatched band its pointwise 95% confidence band. "
+        f"P(NaN within the budget) over {first.x_axis} and {first.y_axis}: crosses diverged, circles survived; colour "
+        "is the fitted probability, the line where it is one half, the hatched band its pointwise 95% confidence band. "
         f"{counts}."
     )
     for panel in panels:
@@ -159,10 +161,7 @@ def _contour(
     )
 
 
-def _scale() -> object:
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
+def _scale() -> ScalarMappable:
     return ScalarMappable(Normalize(0, 1), PROBABILITY)
 
 

@@ -34,7 +34,8 @@ def survival_figure(curves: KaplanMeier, *, failed: int = 0, name: str = "surviv
         longest = max(int(curve.points["time"].iloc[-1]) for curve in drawn)
         return Drawing(
             name=name,
-            caption=f"No survival curve: no trial diverged, so it would be a flat line up to update {longest} ({counts}).",
+            caption="No survival curve: no trial diverged, so it would be a flat line up to update "
+            f"{longest} ({counts}).",
         )
     by = f" by {curves.axis}" if curves.axis else ""
     left_out = len([curve for curve in curves.curves if curve.trials]) - len(drawn)

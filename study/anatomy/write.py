@@ -1,0 +1,35 @@
+"""From a trial to its page: the replay and the drawing in one, as a command or a worker does it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from study.anatomy.page import About, render, warnings
+from study.config import TrialConfig
+from study.environment import versions
+from study.result import TrialResult
+
+
+def page_of(config: TrialConfig, about: About) -> tuple[TrialResult, str, list[str]]:
+    """Train a trial again and draw it.
+
+    Returns:
+        The result of this replay, the page, and what a reader has to know beside: the page's warnings.
+    """
+    from study.engine.dissect import dissect
+
+    dissection = dissect(config)
+    return dissection.result, render(dissection, about), warnings(dissection, about)
+
+
+def page_text(recorded: str, about: str) -> str:
+    """`page_of` for a worker: what travels is text.
+
+    Args:
+        recorded: The trial's result, JSON.
+        about: Title, run id and versions of its run, JSON.
+    """
+    result = TrialResult.from_json(recorded)
+    values: dict[str, Any] = json.loads(about)
+    return page_of(result.config, About(recorded=result, versions=versions(), **values))[1]
