@@ -61,7 +61,7 @@ class Findings:
                 part = f"{self.scaling.at_once} of {survival.diverged} divergences"
                 found.append(f"{part} are at update 1, before the first step; of the others, {product.answer}")
             else:
-                found.append(product.answer[0].upper() + product.answer[1:])
+                found.append(f"As for scaling, {product.answer}")
         found += [critical_words(value) for value in self.critical if value.status == "inside"]
         if self.held_out.scores is not None:
             scores = self.held_out.scores

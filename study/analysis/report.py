@@ -14,6 +14,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from study.analysis.exemplary import exemplary_trials
+from study.analysis.figures.claims import claims_figure
 from study.analysis.figures.critical import critical_figure, critical_words
 from study.analysis.figures.drawing import Drawing
 from study.analysis.figures.forest import hazard_figure, time_ratio_figure
@@ -241,7 +242,7 @@ def _law(found: Findings) -> Section:
     return Section(
         title="How time-to-NaN scales",
         anchor="law",
-        sentences=tuple(sentences) if rows else (*sentences, law.answer, found.scaling.left_out),
+        sentences=tuple(sentences if rows else filter(None, (*sentences, law.answer, found.scaling.left_out))),
         drawings=drawings,
         tables=(table,) if rows else (),
     )
@@ -338,7 +339,11 @@ def _claims(provenance: Provenance) -> Section | None:
         "contrasts under one semantics.",
     )
     return Section(
-        title="The claims", anchor="claims", sentences=(f"Of {len(contrasts)} contrasts: {tally}.",), tables=(table,)
+        title="The claims",
+        anchor="claims",
+        sentences=(f"Of {len(contrasts)} contrasts: {tally}.",),
+        drawings=(claims_figure(contrasts),),
+        tables=(table,),
     )
 
 

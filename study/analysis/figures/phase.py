@@ -70,7 +70,7 @@ def phase_figure(
             lowest = [axes for axes in grid[:, column] if axes.get_visible()][-1]
             lowest.set_xlabel(label_of(first.x_axis))
             lowest.tick_params(labelbottom=True)
-        if any(panel.fitted for panel in shown):
+        if any(shows_fit(panel) for panel in shown):
             bar = figure.colorbar(
                 _scale(), ax=list(grid.flat), shrink=0.9, pad=0.015, aspect=32, ticks=[0, 0.25, 0.5, 0.75, 1]
             )
@@ -94,7 +94,7 @@ def _caption(panels: Sequence[PhaseDiagram], shown: Sequence[PhaseDiagram], coun
         elif not panel.fitted:
             caption += f" {_title(panel)}: no fit, {int(panel.trial_diverged.sum())} of {len(panel.trial_x)} diverged."
         elif panel.dependence is not None and panel.dependence >= 0.05:
-            caption += f" {_title(panel)}: the trials do not show that P depends on either axis."
+            caption += f" {_title(panel)}: no fit is drawn, for the trials do not show that P depends on either axis."
     averaged = {sentence for panel in panels for sentence in _averaged(panel)}
     if len(panels) > 1 and len(averaged) == 1:
         caption += f" {averaged.pop()}"
@@ -107,6 +107,11 @@ def _averaged(panel: PhaseDiagram) -> list[str]:
     return [f"{part.strip(' .')}." for part in panel.words.split(". ") if part.startswith("Averaged")]
 
 
+def shows_fit(panel: PhaseDiagram) -> bool:
+    """Whether a panel has a fit that says something: a contour that may be chance is not drawn."""
+    return panel.fitted and panel.dependence is not None and panel.dependence < 0.05
+
+
 def _title(panel: PhaseDiagram) -> str:
     return ", ".join(as_text(value) for value in panel.at.values()) or "all trials"
 
@@ -116,7 +121,7 @@ def _panel(axes: Axes, panel: PhaseDiagram, *, titled: bool) -> None:
         axes.set_xscale("log")
     if panel.y_logarithmic:
         axes.set_yscale("log")
-    if panel.fitted:
+    if shows_fit(panel):
         axes.pcolormesh(
             panel.grid_x, panel.grid_y, panel.probability, cmap=PROBABILITY, vmin=0, vmax=1, shading="gouraud",
             rasterized=True, zorder=0,
@@ -147,7 +152,7 @@ def _panel(axes: Axes, panel: PhaseDiagram, *, titled: bool) -> None:
             plain_ticks(axes, axis=axis, values=different)
     if panel.at or titled:
         title = f"{_title(panel)}: {int(died.sum())} of {len(died)} diverged"
-        axes.set_title(title if panel.fitted else f"{title}, no fit")
+        axes.set_title(title if shows_fit(panel) else f"{title}, no fit")
 
 
 def _contour(

@@ -30,6 +30,8 @@ def survival_figure(curves: KaplanMeier, *, failed: int = 0, name: str = "surviv
     if not drawn:
         return Drawing(name=name, caption=f"No survival curve: no trial has a result{lost}.")
     counts = f"n = {trials}, {events} diverged, {trials - events} censored at their budget{lost}"
+    if trials == 1:
+        return Drawing(name=name, caption=f"No survival curve: one trial makes no curve. {drawn[0].answer}")
     if events == 0:
         longest = max(int(curve.points["time"].iloc[-1]) for curve in drawn)
         return Drawing(
