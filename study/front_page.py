@@ -82,13 +82,20 @@ def run_notebook(path: Path, *, out: Path) -> None:
         import nbformat as formats
         from nbclient import NotebookClient
         from nbclient.exceptions import CellExecutionError
+        from traitlets.config import Config
     except ImportError as error:
         raise UserError("running notebooks takes JupyterLab; `make setup` installs it") from error
     # Its functions have no types.
     nbformat: Any = formats
     notebook = nbformat.read(path, as_version=4)
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-    client = NotebookClient(notebook, timeout=NOTEBOOK_SECONDS, resources={"metadata": {"path": str(path.parent)}})
+    client = NotebookClient(
+        notebook,
+        timeout=NOTEBOOK_SECONDS,
+        resources={"metadata": {"path": str(path.parent)}},
+        # Without ports, and without the kernel's warning about them.
+        config=Config({"KernelManager": {"transport": "ipc"}}),
+    )
     try:
         client.execute()
     except CellExecutionError as error:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import BoundaryNorm
 from matplotlib.contour import QuadContourSet
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -26,6 +26,8 @@ from study.analysis.figures.drawing import (
 from study.analysis.phase_diagram import PhaseDiagram
 from study.config import as_text
 
+LEVELS = np.linspace(0, 1, 21)
+"""Of the fitted probability, where its colour changes."""
 MOST_PANELS = 9
 FEW_VALUES = 6
 """An axis with at most as many values has a tick at each."""
@@ -122,10 +124,10 @@ def _panel(axes: Axes, panel: PhaseDiagram, *, titled: bool) -> None:
     if panel.y_logarithmic:
         axes.set_yscale("log")
     if shows_fit(panel):
-        axes.pcolormesh(
-            panel.grid_x, panel.grid_y, panel.probability, cmap=PROBABILITY, vmin=0, vmax=1, shading="gouraud",
-            rasterized=True, zorder=0,
-        )  # fmt: skip
+        # Steps of colour, not a gradient: a value can be read from them, and the file is a quarter of the size.
+        axes.contourf(
+            panel.grid_x, panel.grid_y, panel.probability, levels=LEVELS, cmap=PROBABILITY, vmin=0, vmax=1, zorder=0
+        )
         sure = panel.above_half
         if ((sure > 0.025) & (sure < 0.975)).any():
             axes.contourf(
@@ -167,7 +169,7 @@ def _contour(
 
 
 def _scale() -> ScalarMappable:
-    return ScalarMappable(Normalize(0, 1), PROBABILITY)
+    return ScalarMappable(BoundaryNorm(LEVELS.tolist(), PROBABILITY.N), PROBABILITY)
 
 
 def _legend() -> list[object]:
