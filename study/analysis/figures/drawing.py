@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,12 @@ class Drawing:
         """The figure as a PNG; only where there is one."""
         return self._saved("png", dpi=dpi)
 
+    @cached_property
     def data_uri(self) -> str:
-        """The figure as an SVG that needs nothing from outside, for a page; only where there is one."""
+        """The figure as an SVG that needs nothing from outside, for a page; only where there is one.
+
+        Kept, since the layout of a figure that is drawn again may differ by a rounding.
+        """
         return "data:image/svg+xml;base64," + base64.b64encode(self._saved("svg", dpi=150)).decode()
 
     def save(self, folder: Path, *, dpi: int = 200) -> Path:

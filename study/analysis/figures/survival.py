@@ -26,7 +26,7 @@ def survival_figure(curves: KaplanMeier, *, failed: int = 0, name: str = "surviv
     drawn = sorted(curves.curves, key=lambda curve: -curve.trials)[:MOST_CURVES]
     drawn = [curve for curve in curves.curves if any(curve is one for one in drawn) and curve.trials]
     trials, events = sum(c.trials for c in curves.curves), sum(c.events for c in curves.curves)
-    lost = f"; {count(failed, 'trial')} failed and not shown" if failed else ""
+    lost = f", {failed} failed" if failed else ""
     if not drawn:
         return Drawing(name=name, caption=f"No survival curve: no trial has a result{lost}.")
     counts = f"n = {trials}, {events} diverged, {trials - events} censored at their budget{lost}"
