@@ -17,12 +17,13 @@ from tests.stores import mlflow_runs
 from tests.test_sweep import Drive, finish
 
 STUDY = "seen"
-TRIALS = 12
+TRIALS = 8
+"""So few that no trials can be held out, which would take most of the time."""
 
 
 @pytest.fixture(scope="module")
 def swept(drive: Drive, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with a sweep of made-up trials, two of which failed for want of memory."""
+    """A home with a sweep of made-up trials, one of which failed for want of memory."""
     folder = tmp_path_factory.mktemp("home")
     finish(drive("card", TRIALS, STUDY, "raises", STUDY_HOME=str(folder), MLFLOW_TRACKING_URI=""))
     return folder

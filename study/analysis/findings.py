@@ -11,7 +11,7 @@ from study.analysis.figures.critical import critical_values, critical_words
 from study.analysis.importance import Importance, axis_importance
 from study.analysis.onset import Onsets, onsets
 from study.analysis.phase_diagram import PhaseDiagram, phase_diagram, phase_panels
-from study.analysis.prediction import HeldOut, held_out
+from study.analysis.prediction import HeldOut, Scores, held_out
 from study.analysis.predictors import NUMERIC
 from study.analysis.scaling import Scaling, scaling
 from study.analysis.survival import SurvivalAnalysis, survival_analysis
@@ -64,13 +64,7 @@ class Findings:
                 found.append(f"As for scaling, {product.answer}")
         found += [critical_words(value) for value in self.critical if value.status == "inside"]
         if self.held_out.scores is not None:
-            scores = self.held_out.scores
-            matter = [axis.axis for axis in self.importance.axes if axis.log_loss_rise_low > 0]
-            found.append(
-                f"From its configuration, an unseen trial's outcome is predicted with an accuracy of "
-                f"{scores.accuracy:.0%} (the commoner outcome alone: {scores.baseline_accuracy:.0%})"
-                + (f"; what matters for it is, in this order, {', '.join(matter)}." if matter else ".")
-            )
+            found.append(_predictability(self.held_out.scores, self.importance))
         if len(self.onsets.trials):
             found.append(self.onsets.answer)
         return tuple(found)
@@ -128,6 +122,15 @@ def boundary_axes(table: pd.DataFrame, importance: Importance) -> tuple[str, ...
         return few, order.index(axis) if axis in order else len(order)
 
     return tuple(sorted(numeric, key=place))
+
+
+def _predictability(scores: Scores, importance: Importance) -> str:
+    against = f"{scores.accuracy:.0%}, against {scores.baseline_accuracy:.0%} of always naming the commoner outcome"
+    if scores.accuracy_low <= scores.baseline_accuracy:
+        return f"The configuration of an unseen trial is not shown to tell its outcome (accuracy {against})."
+    matter = [axis.axis for axis in importance.axes if axis.log_loss_rise_low > 0]
+    order = f"; what matters for it is, in this order, {', '.join(matter)}" if matter else ""
+    return f"The configuration of an unseen trial tells its outcome with an accuracy of {against}{order}."
 
 
 def _by_panel(table: pd.DataFrame) -> list[str]:

@@ -15,8 +15,8 @@ def test_onsets_are_counted_among_the_trials_that_diverged() -> None:
     died = int((table["outcome"] == "diverged").sum())
     assert onsets(table).answer == (
         f"In {died} of {died} trials with a known onset, the first number that was not finite arose in the forward "
-        f"pass of an LSTM layer, {died} of {died} of them after the first timestep (median 300). Most often it was the sum "
-        f"before the input gate ({died} of {died}). Every weight was still finite then in {died} of {died}."
+        f"pass of an LSTM layer, {died} of {died} of them after the first timestep (median 300). Most often it was the "
+        f"sum before the input gate ({died} of {died}). Every weight was still finite then in {died} of {died}."
     )
     assert onsets(table).failed == FAILED
 

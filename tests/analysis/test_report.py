@@ -194,3 +194,12 @@ def test_the_counts_of_a_report_are_those_of_the_table(html: str) -> None:
         ("failed (no result)", FAILED),
     ):
         assert f"{name}{number} " in text
+
+
+def test_predictions_that_are_no_better_than_the_commoner_outcome_are_not_praised() -> None:
+    draw = np.random.default_rng(4)
+    chance = results_table(np.where(draw.random(24) < 0.5, 5, np.inf), dropout=draw.uniform(0, 0.5, 24))
+    answers = " ".join(findings(chance).answers)
+    assert "is not shown to tell its outcome" in answers
+    assert "with an accuracy of" not in answers
+    assert "tells its outcome with an accuracy of" in " ".join(found().answers)
