@@ -7,7 +7,7 @@ READY := $(VENV)/ready-$(LOCK)
 SPACE ?= card
 ARGS ?=
 
-.PHONY: help setup sweep ui notebook test bench lint lock clean
+.PHONY: help setup sweep ui notebook figures test bench lint lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ ui: $(READY)  ## open the MLflow UI on the studies: ARGS="--port 5001"
 
 notebook: $(READY)  ## open JupyterLab on notebooks/
 	$(VENV)/bin/jupyter lab --notebook-dir notebooks $(ARGS)
+
+figures: $(READY)  ## draw the README's figures from the recorded studies: ARGS="--run-notebooks"
+	$(VENV)/bin/study figures $(ARGS)
 
 test: $(READY)  ## run all tests: ARGS="-k space"
 	$(VENV)/bin/python -m pytest $(ARGS)

@@ -323,6 +323,61 @@ def anatomy(run_id: str, out: Path | None, opens: bool) -> None:
 
 
 @study.command()
+@click.argument("name", metavar="STUDY")
+@click.option(
+    "--out",
+    type=page_file,
+    help="The HTML file to write [default: reports/STUDY.html in STUDY_HOME, or STUDY.html for a file].",
+)
+@click.option("--open/--no-open", "opens", default=True, help="Show it in a browser, where there is one [default].")
+def report(name: str, out: Path | None, opens: bool) -> None:
+    """Analyse a study and write what was found as one HTML page, figures included.
+
+    STUDY is a study in MLflow, with whose parent run the page is also kept as report.html; or a .csv or .parquet file
+    that `study results` wrote; or one recorded with the project, such as recorded:card.
+    """
+    from study.data import is_file
+    from study.report import analyse, keep_report
+
+    if out is not None:
+        _check_writable(out, option="--out")
+    home = None if is_file(name) else _existing_home()
+    if out is None and home is not None:
+        out = home.folder / "reports" / f"{name}.html"
+        _make_folder(out.parent)
+    elif out is None:
+        out = Path(f"{Path(name.rpartition(':')[2]).stem}.html")
+        _check_writable(out, option="--out")
+    found = analyse(name, out=out, home=home)
+    _write_page(out, found.page, option="--out")
+    for sentence in found.answers:
+        click.echo(sentence)
+    click.echo(f"The report is in {out}")
+    if home is not None:
+        keep_report(name, found.copy, home=home)
+        click.echo(f"Kept with the parent run of {name} in MLflow: report.html")
+    if opens:
+        _open_page(out)
+
+
+@study.command()
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder [default: notebooks/images].")
+@click.option("--run-notebooks", is_flag=True, help="Run the notebooks again too, and keep their outputs.")
+def figures(out: Path | None, run_notebooks: bool) -> None:
+    """Draw the README's figures anew from the recorded studies.
+
+    With --run-notebooks, the notebooks of the checkout are run from top to bottom as well, in place.
+    """
+    from study.front_page import front_page, run_in_place
+
+    for path in front_page(out):
+        click.echo(f"{path} written")
+    if run_notebooks:
+        for path in run_in_place():
+            click.echo(f"{path} run")
+
+
+@study.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 def ui(port: int) -> None:
     """Open the MLflow UI on the studies, at 127.0.0.1."""
@@ -341,13 +396,9 @@ def ui(port: int) -> None:
 
 
 def _existing_home() -> Home:
-    from study.home import Home, embedded_file
+    from study.home import existing_home
 
-    home = Home.find()
-    database = embedded_file(home.tracking_uri)
-    if database is not None and not database.exists():
-        raise UserError(f"{database.parent} holds no studies yet; run a sweep first")
-    return home
+    return existing_home()
 
 
 def _trial_with_page(config: TrialConfig, *, engine: str) -> tuple[TrialResult, str]:

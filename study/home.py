@@ -83,6 +83,19 @@ class Home:
             ) from error
 
 
+def existing_home() -> Home:
+    """The home that the environment names, if something is kept there.
+
+    Raises:
+        UserError: There are no studies yet.
+    """
+    home = Home.find()
+    database = embedded_file(home.tracking_uri)
+    if database is not None and not database.exists():
+        raise UserError(f"{database.parent} holds no studies yet; run a sweep first")
+    return home
+
+
 def embedded_file(url: str) -> Path | None:
     """The file of a SQLite URL."""
     return Path(url.removeprefix("sqlite:///").partition("?")[0]) if url.startswith("sqlite:///") else None

@@ -12,7 +12,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 from mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
@@ -47,6 +48,8 @@ SWEEP, TRIAL = "sweep", "trial"
 SWEEP_RUNS = f"tags.`study.role` = '{SWEEP}'"
 FINAL = ("FINISHED", "FAILED")
 NOTE = "mlflow.note.content"
+VERDICT_TABLES = ("claims", "claims_arms")
+"""Artifacts of the parent run of a study of claims, parquet."""
 VERSION = "version."
 """Tags of a sweep's run that start with it name the version of a package."""
 ANATOMY = "anatomy.html"
@@ -546,6 +549,89 @@ def attach(*, uri: str, study: str, folder: Path, tags: Mapping[str, str]) -> No
         client.log_batch(runs[0].info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise UserError(f"the MLflow store {shown_uri(uri)} cannot be used ({_reason(error)})") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRun:
+    """What a study's parent run keeps of how it ran."""
+
+    run_id: str
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    space_yaml: str
+    """Empty where it is not there."""
+
+
+def read_sweep(*, uri: str, study: str) -> SweepRun | None:
+    """The parent run of a study; None where there is none, as in a study that was never opened.
+
+    Raises:
+        UserError: No such study, or no answer from the store.
+    """
+    client = client_of(uri)
+    with _reading(uri):
+        experiment = client.get_experiment_by_name(study)
+        if experiment is None:
+            raise UserError(f"{study}: no such study in {shown_uri(uri)}")
+        run = next(iter(_search(client, experiment.experiment_id, SWEEP_RUNS)), None)
+        if run is None:
+            return None
+        text = _artifact(client, run.info.run_id, "search_space.yaml", lambda path: path.read_text(encoding="utf-8"))
+    return SweepRun(
+        run_id=run.info.run_id, tags=dict(run.data.tags), params=dict(run.data.params), space_yaml=text or ""
+    )
+
+
+def read_verdicts(*, uri: str, study: str) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+    """The verdicts that `study claims` kept with a study's parent run: contrasts and arms; None without any.
+
+    Raises:
+        UserError: No such study, or no answer from the store.
+    """
+    import pandas as pd
+
+    sweep = read_sweep(uri=uri, study=study)
+    if sweep is None:
+        return None
+    client = client_of(uri)
+    with _reading(uri):
+        tables = [_artifact(client, sweep.run_id, f"{name}.parquet", pd.read_parquet) for name in VERDICT_TABLES]
+    contrasts, arms = tables
+    return None if contrasts is None or arms is None else (contrasts, arms)
+
+
+def pages_of(run_ids: Iterable[str], *, uri: str) -> dict[str, Path | None]:
+    """The runs that have a page of their anatomy, and where its file is if that is on this machine.
+
+    Raises:
+        UserError: No answer from the store.
+    """
+    client = client_of(uri)
+    found: dict[str, Path | None] = {}
+    with _reading(uri):
+        for run_id in run_ids:
+            if ANATOMY not in {file.path for file in client.list_artifacts(run_id)}:
+                continue
+            folder = Path(str(client.get_run(run_id).info.artifact_uri).removeprefix("file://"))
+            found[run_id] = folder / ANATOMY if (folder / ANATOMY).is_file() else None
+    return found
+
+
+def _artifact(client: MlflowClient, run_id: str, name: str, read: Callable[[Path], Answer]) -> Answer | None:
+    """What a run's artifact holds; None without one."""
+    if name not in {file.path for file in client.list_artifacts(run_id)}:
+        return None
+    with TemporaryDirectory() as folder:
+        return read(Path(client.download_artifacts(run_id, name, folder)))
+
+
+@contextlib.contextmanager
+def _reading(uri: str) -> Iterator[None]:
+    """Turn what a store may raise into a sentence."""
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise UserError(f"the MLflow store {shown_uri(uri)} cannot be read ({_reason(error)})") from error
 
 
 def list_studies(*, uri: str) -> dict[str, str]:

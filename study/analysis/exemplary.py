@@ -1,0 +1,34 @@
+"""Which trials of a study are worth looking at one by one."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+
+def exemplary_trials(table: pd.DataFrame) -> pd.DataFrame:
+    """A handful of trials that diverged: the soonest and the latest NaN, and the one nearest to the median.
+
+    With them, for each activation, the trial nearest to the median of its own; of equal ones the lowest number.
+
+    Args:
+        table: A results table.
+
+    Returns:
+        Rows of the table by time-to-NaN, with the column `why` first: what a trial stands for.
+    """
+    died = table[table["outcome"] == "diverged"].sort_values(["time_to_nan", "trial_number"])
+    if died.empty:
+        return died.assign(why="")
+    latest = died[died["time_to_nan"] == died["time_to_nan"].iloc[-1]].index[0]
+    reasons: dict[object, list[str]] = {}
+    for index, why in (
+        (died.index[0], "soonest NaN"),
+        (died.index[(len(died) - 1) // 2], "median time-to-NaN"),
+        (latest, "latest NaN"),
+    ):
+        reasons.setdefault(index, []).append(why)
+    for activation, group in died.groupby("activation", sort=True):
+        reasons.setdefault(group.index[(len(group) - 1) // 2], []).append(f"median of {activation}")
+    chosen = died.loc[[index for index in died.index if index in reasons]]
+    chosen = chosen.assign(why=[", ".join(reasons[index]) for index in chosen.index])
+    return chosen[["why", *(column for column in chosen.columns if column != "why")]]

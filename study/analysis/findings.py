@@ -1,0 +1,149 @@
+"""Everything that a results table can tell, asked at once: what a report and its figures are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from study.analysis.boundary import CriticalValue
+from study.analysis.figures.critical import critical_values, critical_words
+from study.analysis.importance import Importance, axis_importance
+from study.analysis.onset import Onsets, onsets
+from study.analysis.phase_diagram import PhaseDiagram, phase_diagram, phase_panels
+from study.analysis.prediction import HeldOut, Scores, held_out
+from study.analysis.predictors import NUMERIC
+from study.analysis.scaling import Scaling, scaling
+from study.analysis.survival import SurvivalAnalysis, survival_analysis
+from study.analysis.table import as_results, usable, varying_axes
+from study.analysis.wording import count
+
+PANELS = "activation"
+"""The axis that has panels and rows of its own: no other changes so much."""
+
+ENOUGH_VALUES = 5
+"""A boundary on an axis with fewer values is only seen in steps; axes with as many come first."""
+
+PREFERRED = ("learning_rate", "units", "timesteps", "recurrent_dropout")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What a study has found; each part says in words what it cannot tell."""
+
+    table: pd.DataFrame
+    survival: SurvivalAnalysis
+    scaling: Scaling
+    held_out: HeldOut
+    importance: Importance
+    axes: tuple[str, ...]
+    """Numeric axes that vary, those first that a boundary is best looked for along."""
+    panels: tuple[PhaseDiagram, ...]
+    """Phase diagrams over the first two of `axes`, by activation if it varies; none with fewer axes."""
+    critical: tuple[CriticalValue, ...]
+    """Critical values of the first of `axes`, likewise."""
+    onsets: Onsets
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The study in a few sentences, the most important one first."""
+        survival = self.survival
+        found = [survival.answer]
+        if survival.trials == 0 or not survival.axes:
+            return (*found, *(() if survival.trials == 0 else ("No axis varies, so nothing can be compared.",)))
+        if not survival.diverged:
+            varied = ", ".join(survival.axes)
+            return (*found, f"So nothing can be said of what makes a trial diverge; what varied was {varied}.")
+        found += _by_panel(self.table)
+        product = self.scaling.law.constant_product
+        if product is not None and self.scaling.law.estimated:
+            if self.scaling.at_once:
+                part = f"{self.scaling.at_once} of {survival.diverged} divergences"
+                found.append(f"{part} are at update 1, before the first step; of the others, {product.answer}")
+            else:
+                found.append(f"As for scaling, {product.answer}")
+        found += [critical_words(value) for value in self.critical if value.status == "inside"]
+        if self.held_out.scores is not None:
+            found.append(_predictability(self.held_out.scores, self.importance))
+        if len(self.onsets.trials):
+            found.append(self.onsets.answer)
+        return tuple(found)
+
+
+def findings(table: pd.DataFrame, *, seed: int = 0) -> Findings:
+    """Ask everything of a results table.
+
+    Args:
+        table: A results table, of a hundred or a thousand trials, of three, or of failed ones only.
+        seed: Of the splits into held-out trials; the same one gives the same numbers.
+
+    Raises:
+        UserError: Not a results table.
+    """
+    table = as_results(table)
+    predicted = held_out(table, seed=seed)
+    importance = axis_importance(predicted)
+    axes = boundary_axes(table, importance)
+    by = PANELS if PANELS in varying_axes(table) else None
+    panels: tuple[PhaseDiagram, ...] = ()
+    if len(axes) > 1:
+        x, y = axes[:2]
+        panels = phase_panels(table, x=x, y=y, by=by) if by else (phase_diagram(table, x=x, y=y),)
+    return Findings(
+        table=table,
+        survival=survival_analysis(table),
+        scaling=scaling(table),
+        held_out=predicted,
+        importance=importance,
+        axes=axes,
+        panels=panels,
+        critical=critical_values(table, axis=axes[0], by=by) if axes else (),
+        onsets=onsets(table),
+    )
+
+
+def boundary_axes(table: pd.DataFrame, importance: Importance) -> tuple[str, ...]:
+    """The numeric axes that vary, in the order in which a boundary is best looked for along them.
+
+    Those with `ENOUGH_VALUES` come first; among them those that are shown to matter, the most important one first; the
+    rest in the order of `PREFERRED`, then in the documented one.
+
+    Args:
+        table: A results table.
+        importance: Of `study.analysis.importance.axis_importance`, with or without axes.
+    """
+    trials = usable(table)
+    shown = [axis.axis for axis in importance.axes if axis.log_loss_rise_low > 0]
+    order = [*shown, *(axis for axis in PREFERRED if axis not in shown)]
+    numeric = [axis for axis in varying_axes(trials) if axis in NUMERIC]
+
+    def place(axis: str) -> tuple[bool, int]:
+        few = trials[axis].nunique() < ENOUGH_VALUES
+        return few, order.index(axis) if axis in order else len(order)
+
+    return tuple(sorted(numeric, key=place))
+
+
+def _predictability(scores: Scores, importance: Importance) -> str:
+    against = f"{scores.accuracy:.0%}, against {scores.baseline_accuracy:.0%} of always naming the commoner outcome"
+    if scores.accuracy_low <= scores.baseline_accuracy:
+        return f"The configuration of an unseen trial is not shown to tell its outcome (accuracy {against})."
+    matter = [axis.axis for axis in importance.axes if axis.log_loss_rise_low > 0]
+    order = f"; what matters for it is, in this order, {', '.join(matter)}" if matter else ""
+    return f"The configuration of an unseen trial tells its outcome with an accuracy of {against}{order}."
+
+
+def _by_panel(table: pd.DataFrame) -> list[str]:
+    """How many trials diverged, by activation."""
+    trials = usable(table)
+    if PANELS not in varying_axes(trials):
+        return []
+    died = (trials["outcome"] == "diverged").groupby(trials[PANELS]).agg(["sum", "count"])
+    died = died.sort_values("sum", ascending=False, kind="stable")
+    never = [str(value) for value, row in died.iterrows() if row["sum"] == 0]
+    some = [f"{value} {row['sum']} of {row['count']}" for value, row in died.iterrows() if row["sum"]]
+    sentence = f"By activation, there diverged: {', '.join(some)}"
+    if never:
+        number = int(died.loc[never, "count"].sum())
+        sentence += f"; none of {count(number, 'trial')} with {' or '.join(never)}"
+    return [f"{sentence}."]
