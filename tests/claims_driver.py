@@ -9,9 +9,14 @@ Exit status as of `study claims`.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 
-def made_up(config_json: str, engine: str) -> str:
+def made_up(configs: Sequence[str], engine: str, population: int | None) -> list[str]:
+    return [made_up_trial(config, engine) for config in configs]
+
+
+def made_up_trial(config_json: str, engine: str) -> str:
     import random
 
     from study.config import TrialConfig
