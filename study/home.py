@@ -18,6 +18,11 @@ def project_folder() -> Path:
     return checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()
 
 
+def home_folder() -> Path:
+    """The folder that `STUDY_HOME` names; unset, `mlruns/` of the checkout."""
+    return Path(os.environ.get("STUDY_HOME") or project_folder() / "mlruns").expanduser().absolute()
+
+
 def space_folders() -> tuple[Path, ...]:
     """Folders of named search spaces, the first match wins."""
     return (Path("search_spaces"), project_folder() / "search_spaces")
@@ -40,7 +45,7 @@ class Home:
     @classmethod
     def find(cls, *, storage: str | None = None) -> Home:
         """The home that the environment names; nothing is created yet."""
-        folder = Path(os.environ.get("STUDY_HOME") or project_folder() / "mlruns").expanduser().absolute()
+        folder = home_folder()
         # The timeout is the seconds that one SQLite writer waits for another: two studies may share a home.
         return cls(
             folder=folder,

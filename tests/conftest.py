@@ -10,6 +10,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# All processes of all tests find each other's compiled programs, and those of the last run.
+os.environ.setdefault("STUDY_PROGRAMS", str(ROOT / ".pytest_cache" / "programs"))
+
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -55,3 +58,10 @@ def drive() -> Callable[..., subprocess.Popen[str]]:
         )
 
     return start
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the engines' tests in one process: they share programs that take seconds to compile."""
+    for item in items:
+        if "engine" in item.path.parts:
+            item.add_marker(pytest.mark.xdist_group("engine"))

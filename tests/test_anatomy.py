@@ -9,6 +9,7 @@ import re
 import sqlite3
 import subprocess
 from collections.abc import Callable
+from contextlib import nullcontext
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -25,9 +26,12 @@ from study.anatomy.write import page_text
 from study.cli import study as commands
 from study.config import TrialConfig
 from study.errors import UserError
+from study.ledger import Record
 from study.onset import verdict
+from study.pages import NOT_WRITTEN, write_pages
 from study.result import TrialResult
 from study.tracking import NOTE, read_results
+from study.workers import TrialFailed
 from tests.stores import mlflow_runs
 
 Study = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -265,6 +269,84 @@ def test_a_worker_draws_the_same_page_from_text(diverged: Dissection) -> None:
     assert 'id="warnings"' not in html
 
 
+# --- at the end of a sweep ------------------------------------------------------------------------------------------
+
+
+class Runs:
+    """Stands for MLflow: run ids by trial number, and their pages."""
+
+    def __init__(self, numbers: list[int]) -> None:
+        self.written = {n: f"run-{n}" for n in numbers}
+        self.pages: dict[str, str] = {}
+
+    def has_anatomy(self, run_id: str) -> bool:
+        return run_id in self.pages
+
+    def log_anatomy(self, run_id: str, page: str) -> None:
+        self.pages[run_id] = page
+
+
+class Pool:
+    """Stands for the workers: draws in order, as long as it may."""
+
+    def apply(self, function, calls, *, stop):  # type: ignore[no-untyped-def]
+        for place, arguments in enumerate(calls):
+            if stop():
+                return
+            yield place, function(*arguments)
+
+
+def write(runs: Runs, records: list[Record], *, stop_after: int = 99, draw=None) -> tuple[list[str], list[int]]:  # type: ignore[no-untyped-def]
+    said: list[str] = []
+    opened: list[int] = []
+    before = len(runs.pages)
+
+    def workers(pages: int):  # type: ignore[no-untyped-def]
+        opened.append(pages)
+        return nullcontext(Pool())
+
+    write_pages(
+        records,
+        tracker=runs,
+        workers=workers,
+        draw=draw or (lambda recorded, about: f"page of {json.loads(about)['run_id']}"),
+        say=said.append,
+        stopped=lambda: len(runs.pages) - before >= stop_after,
+    )
+    return said, opened
+
+
+def records_of(results: list[TrialResult]) -> list[Record]:
+    return [Record(number=n, config=r.config, result=r, end_time=1.0) for n, r in enumerate(results)]
+
+
+def test_pages_are_written_once_and_an_interrupted_sweep_goes_on_with_those_that_are_missing() -> None:
+    records = records_of([made_up(n) for n in (9, 3, 5, 8, 7)])
+    runs = Runs([0, 1, 2, 3, 4])
+    assert write(runs, records, stop_after=0) == ([NOT_WRITTEN], [])
+    assert runs.pages == {}
+    said, opened = write(runs, records, stop_after=1)
+    assert (said[-1], opened, len(runs.pages)) == (NOT_WRITTEN, [3], 1)
+    said, opened = write(runs, records)
+    assert (said, opened) == (["writing the anatomy of 2 exemplary trials to MLflow"], [2])
+    assert runs.pages == {f"run-{n}": f"page of run-{n}" for n in (0, 1, 4)}
+    assert write(runs, records) == ([], [])
+
+
+def test_a_sweep_without_a_nan_says_nothing_of_pages() -> None:
+    assert write(Runs([0]), records_of([made_up(5, diverged=False)])) == ([], [])
+
+
+def test_a_page_that_cannot_be_drawn_is_told_and_the_others_are_written() -> None:
+    def draw(recorded: str, about: str) -> str | TrialFailed:
+        return TrialFailed("too large") if "run-1" in about else "page"
+
+    runs = Runs([0, 1])
+    said, _ = write(runs, records_of([made_up(3), made_up(5)]), draw=draw)
+    assert said[1:] == ["trial 1 has no anatomy page (too large)"]
+    assert runs.pages == {"run-0": "page"}
+
+
 # --- the commands ---------------------------------------------------------------------------------------------------
 
 
@@ -283,14 +365,11 @@ def test_a_sweep_keeps_pages_of_exemplary_trials_once_and_the_command_writes_any
         "updates: 20\ntrials: 8\nsampler: sobol\n"
     )
     sweep = ("sweep", str(space), "--name", "tiny", "--workers", "1")
-    without = study(*sweep, "--no-anatomy")
-    assert without.returncode == 0, without.stderr
-    assert "anatomy" not in without.stdout
     answer = study(*sweep)
     assert answer.returncode == 0, answer.stderr
     assert re.search(r"writing the anatomy of \d exemplary trials? to MLflow", answer.stdout)
-    again = study(*sweep)
-    assert "writing the anatomy" not in again.stdout
+    commands.main(list(sweep), standalone_mode=False)
+    assert "writing the anatomy" not in capsys.readouterr().out
 
     uri = f"sqlite:///{home}/mlflow.db"
     table = read_results(uri=uri, study="tiny")
@@ -338,13 +417,15 @@ def test_a_sweep_keeps_pages_of_exemplary_trials_once_and_the_command_writes_any
             anatomy(bad)
 
 
-def test_a_trial_can_write_its_page_and_still_print_one_json_object(study: Study, tmp_path: Path) -> None:
+def test_a_trial_can_write_its_page_and_still_print_one_json_object(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     page = tmp_path / "page.html"
     settings = [f"{name}={'none' if value is None else value}" for name, value in SHORT.items()]
     arguments = [argument for value in (*settings, "learning_rate=1e30") for argument in ("--set", value)]
-    answer = study("trial", "--json", "--anatomy", str(page), *arguments)
-    assert answer.returncode == 0, answer.stderr
-    result = json.loads(answer.stdout)
+    commands.main(["trial", "--json", "--anatomy", str(page), *arguments], standalone_mode=False)
+    out, err = capsys.readouterr()
+    result = json.loads(out)
     assert result["outcome"] == "diverged"
-    assert answer.stderr == f"The anatomy is in {page}\n"
+    assert err == f"The anatomy is in {page}\n"
     assert f"At update {result['onset']['update']} the " in Page(page.read_text()).text

@@ -64,7 +64,7 @@ def page() -> Iterator[Page]:
     assert BROWSER, "the page tests need Chromium on the PATH"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=OFFLINE)
-        page = browser.new_page(viewport={"width": 2800, "height": 1000})
+        page = browser.new_page(viewport={"width": 4000, "height": 1000})
         page.set_default_timeout(60_000)
         yield page
         browser.close()

@@ -7,8 +7,7 @@ which returns less of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from study.config import TrialConfig
 from study.engine import lstm, training
 from study.engine.instruments import Instruments
+from study.engine.programs import first_call
 from study.engine.runtime import tf
 from study.engine.structure import Structure
 
@@ -52,16 +52,24 @@ def captured(config: TrialConfig, number: int, before: training.Training) -> dic
         number: Of the update.
         before: What it starts from.
     """
-    function = _function(Structure.of(config))
-    tensors = function(tf.constant(number, tf.int64), before, training.Settings.of(config))
+    arguments = tf.constant(number, tf.int64), before, training.Settings.of(config)
+    structure = Structure.of(config)
+    if structure in _functions:
+        tensors = _functions[structure](*arguments)
+    else:
+        _functions[structure], tensors = first_call(
+            lambda: _traced(structure, arguments), arguments, program=("captured", structure)
+        )
     return {name: tensor.numpy() for name, tensor in tensors.items()}
 
 
-@lru_cache(maxsize=16)
-def _function(structure: Structure) -> Any:
+_functions: dict[Structure, Any] = {}
+
+
+def _traced(structure: Structure, arguments: Sequence[Any]) -> Any:
     def update(number: Tensor, before: training.Training, settings: training.Settings) -> dict[str, Tensor]:
         capture = _Capture()
         training.update(number, before, settings, structure=structure, instruments=capture)
         return capture.tensors
 
-    return tf.function(update, jit_compile=True, autograph=False)
+    return tf.function(update, jit_compile=True, autograph=False).get_concrete_function(*arguments)

@@ -9,6 +9,7 @@ Importing this module is what does it, so that no engine can get hold of TensorF
 - Full float32 matrix products on GPUs: TensorFloat-32 keeps 10 bits of the mantissa, and the question is where
   float32 training breaks.
 - GPU memory is taken as needed, so that several processes can share a device.
+- Compiled programs are kept on disk; see `programs`.
 - oneDNN's kernels are on. In one thread they are deterministic; they are the faster choice on CPUs.
 """
 
@@ -18,6 +19,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from study.engine import programs
 
 XLA_FLAGS = (
     "--xla_cpu_multi_thread_eigen=false",  # matrix products in the calling thread
@@ -30,6 +33,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # else start-up notes drown 
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *XLA_FLAGS]).strip()
+os.environ["TF_XLA_FLAGS"] = " ".join([os.environ.get("TF_XLA_FLAGS", ""), programs.flags(XLA_FLAGS)]).strip()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ populations of different size: matrix products and sums may then be taken in ano
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
@@ -25,6 +25,7 @@ from study.config import TrialConfig
 from study.engine import GPU_POPULATION, batches, growth, lstm, model, optimizer
 from study.engine.instruments import BARE, Instruments
 from study.engine.model import Wiring
+from study.engine.programs import first_call
 from study.engine.runtime import device_name, tf
 from study.engine.side_by_side import beside, side_by_side
 from study.engine.structure import Structure
@@ -285,17 +286,22 @@ class Program:
         self.population = population
         self.watched = watched
         self.traces = 0
-        self._function = tf.function(self._loop, jit_compile=True, autograph=False)
         self._compiled: Any = None
 
     def __call__(self, progress: Progress, settings: Settings, last: Any) -> Progress:
         """Train up to UPDATES_PER_CALL updates on: to update number `last`, the first loss that is not finite, or the
         first update that brings one of `EVENTS`, so that it is known what that update started from."""
         arguments = progress, settings, tf.constant(last, tf.int64)
+        done: Progress
         if self._compiled is None:
-            self._compiled = self._function.get_concrete_function(*arguments)
-        done: Progress = self._compiled(*arguments)
+            which = self.structure, self.population, self.watched
+            self._compiled, done = first_call(lambda: self._traced(arguments), arguments, program=which)
+        else:
+            done = self._compiled(*arguments)
         return done
+
+    def _traced(self, arguments: Sequence[Any]) -> Any:
+        return tf.function(self._loop, jit_compile=True, autograph=False).get_concrete_function(*arguments)
 
     def _loop(self, progress: Progress, settings: Settings, last: Tensor) -> Progress:
         self.traces += 1

@@ -79,13 +79,12 @@ def seek(config, number, before, seeker=instrumented.Seeker):
         ({**PLAIN, **STRUCTURES[0]}, True),
         ({**PLAIN, **STRUCTURES[2]}, True),
         (DEEP, False),
-        ({**DEEP, "semantics": "keras-2.2.4"}, False),
-        ({**TINY, "front_end": "conv1d"}, False),
+        ({**DEEP, "semantics": "keras-2.2.4", "front_end": "conv1d"}, False),
     ],
 )
 def test_an_eager_run_of_kerass_own_cells_finds_the_same_onset(structure, compiled):
     """Of six diverged trials a structure. Where the numbers come so close to the largest float32 that rounding decides,
-    the onset says so, and only its update is held; of about 100 trials that were tried, none did."""
+    the onset says so, and only its update is held; of about 90 trials that were tried, none did."""
     structure = {name: value for name, value in structure.items() if name != "updates"}
     generator = random.Random(20261124)
     diverged = 0
@@ -265,6 +264,13 @@ def test_an_overflow_between_two_layers_on_the_way_back_is_named_in_the_lower_on
     onset = onset_with(STACK, name="dropout_1", change=amplified)
     assert (onset.phase, onset.layer, onset.tensor) == ("backward", "lstm_1", "gradient of hidden_state")
     assert onset.timestep == 11
+
+
+def test_an_overflow_behind_all_lstms_is_named_in_the_front_end():
+    config = TrialConfig(**TINY, front_end="conv1d", front_end_activation="linear", clipnorm=None, max_norm=None)
+    onset = onset_with(config, name="front_end", change=amplified)
+    assert (onset.phase, onset.layer, onset.tensor) == ("backward", "front_end", "gradient of front_end/kernel")
+    assert onset.index == (0, 0, 0)
 
 
 def test_a_learning_rate_of_1e30_overflows_the_first_product_of_two_huge_numbers():
