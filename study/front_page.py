@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,6 @@ def run_notebook(path: Path, *, out: Path) -> None:
         import nbformat as formats
         from nbclient import NotebookClient
         from nbclient.exceptions import CellExecutionError
-        from traitlets.config import Config
     except ImportError as error:
         raise UserError("running notebooks takes JupyterLab; `make setup` installs it") from error
     # Its functions have no types.
@@ -93,11 +93,10 @@ def run_notebook(path: Path, *, out: Path) -> None:
         notebook,
         timeout=NOTEBOOK_SECONDS,
         resources={"metadata": {"path": str(path.parent)}},
-        # Without ports, and without the kernel's warning about them.
-        config=Config({"KernelManager": {"transport": "ipc"}}),
     )
     try:
-        client.execute()
+        # A kernel's own notes go there; what a cell writes to its stderr goes into the notebook.
+        client.execute(stderr=subprocess.DEVNULL)
     except CellExecutionError as error:
         raise UserError(f"{path}: a cell raised {error.ename}: {error.evalue}") from error
     for cell in notebook.cells:

@@ -137,5 +137,13 @@ def _legend() -> list[Line2D]:
     return [
         Line2D([], [], marker="|", color="none", markeredgecolor=DIVERGED, markersize=10, label="NaN (above)"),
         Line2D([], [], marker="|", color="none", markeredgecolor=SURVIVED, markersize=10, label="survived (below)"),
-        Line2D([], [], marker="D", color=INK, markersize=7, markeredgecolor="white", label="half diverge, 95% sure"),
+        Line2D(
+            [],
+            [],
+            marker="D",
+            color=INK,
+            markersize=7,
+            markeredgecolor="white",
+            label="half diverge, with 95% interval",
+        ),
     ]

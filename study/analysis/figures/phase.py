@@ -92,7 +92,9 @@ def _caption(panels: Sequence[PhaseDiagram], shown: Sequence[PhaseDiagram], coun
     )
     for panel in panels:
         if len(panels) == 1:
-            caption += f" {panel.words}"
+            # A fitted panel's first sentence says again what is drawn and counted.
+            words = panel.words.partition(". ")[2] if panel.fitted else panel.words
+            caption += f" {words}" if words else ""
         elif not panel.fitted:
             caption += f" {_title(panel)}: no fit, {int(panel.trial_diverged.sum())} of {len(panel.trial_x)} diverged."
         elif panel.dependence is not None and panel.dependence >= 0.05:
