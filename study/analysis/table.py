@@ -104,6 +104,7 @@ _TIMELINE = (
             ("output", "output"),
             ("loss", "loss"),
             ("gradient", "gradient"),
+            ("optimizer_state", "running mean of the optimizer"),
             ("weight", "weight"),
         )
     ),
@@ -120,6 +121,7 @@ _ONSET = (
     _optional("onset_sample", "Int64", "", "its sequence in the batch, from 0"),
     _optional("onset_unit", "Int64", "", "its unit, from 0"),
     _optional("onset_value", "str", "", "what it was: inf, -inf or nan"),
+    _optional("onset_warning", "str", "", "what is wrong with the trial's data, or with the finding"),
 )
 
 _GROWTH = (
