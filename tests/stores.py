@@ -23,7 +23,7 @@ def mlflow_runs(uri: str, name: str) -> list[Run]:
 def assert_whole_and_equal(home: Path, name: str, *, trials: int, uri: str | None = None) -> None:
     """Exactly these trials, each once in Optuna and once in MLflow, finished, with equal values."""
     uri = uri or f"sqlite:///{home}/mlflow.db"
-    # A killed sweep that was asked for more may have left more in the queue; they are nobody's until they are asked for.
+    # A killed sweep that was asked for more trials may have left more of them in the queue.
     waiting = optuna.trial.TrialState.WAITING
     told = [trial for trial in optuna_trials(home, name) if trial.number < trials or trial.state != waiting]
     assert [trial.number for trial in told] == list(range(trials))
