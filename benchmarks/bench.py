@@ -42,7 +42,8 @@ class Case:
 CASES = (
     Case(name="the MRE, 512 units", config=TrialConfig(learning_rate=1e-7), updates=3),
     Case(name="64 units", config=TrialConfig(units=64, learning_rate=1e-7), updates=20),
-    Case(name="16 units", config=TrialConfig(units=16, learning_rate=1e-7), updates=40),
+    # With relu, one of these in a few goes to NaN at its initial weights.
+    Case(name="16 units", config=TrialConfig(units=16, activation="tanh", learning_rate=1e-7), updates=40),
 )
 
 
