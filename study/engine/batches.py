@@ -5,7 +5,7 @@ over tensors, and every argument that is not a shape may be a run-time tensor, s
 in a graph, or inside an XLA program (`jit_compile=True`).
 
 **They give the same bits in all three.** TensorFlow's own float draws do not: XLA turns the random bits into
-uniforms and normals in another way than the other kernels. So only raw Philox bits are drawn, and everything made
+uniforms and normals in another way than the other kernels. So only raw bits are drawn, by `philox`, and everything made
 of them is exact in float32: comparisons, sorting, and normals from a table (see `_normal`).
 
 Reference of the generator: J. K. Salmon, M. A. Moraes, R. O. Dror and D. E. Shaw, "Parallel random numbers: as easy
@@ -14,6 +14,7 @@ as 1, 2, 3", SC 2011.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from enum import IntEnum
 from functools import cache
@@ -23,6 +24,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from study.config import NONE, TrialConfig
+from study.engine import philox
 from study.engine.runtime import keras, tf
 from study.engine.structure import DIRECTIONS
 
@@ -184,13 +186,11 @@ def dropout_mask(seed: Tensor, update: Tensor, *, position: int, rate: Tensor, s
 def _bits(shape: Sequence[int], seed: Tensor, update: Tensor, purpose: _Purpose, part: int = 0) -> Tensor:
     """Random uint32 of a stream of its own: (seed, purpose, part, update) map one to one on Philox's 128-bit seed.
 
-    TensorFlow scrambles that seed into key and counter by a round of Philox.
+    That seed is scrambled into key and counter by a round of Philox, as TensorFlow does it.
     """
     stream = (int(purpose) << 16 | part) << 31  # above the 31 bits of the trial's seed
-    philox_seed = tf.stack([tf.cast(seed, tf.int64) + stream, tf.cast(update, tf.int64)])
-    return tf.random.stateless_uniform(
-        shape, philox_seed, minval=None, maxval=None, dtype=tf.uint32, alg=tf.random.Algorithm.PHILOX
-    )
+    drawn = philox.bits((tf.cast(seed, tf.int64) + stream, tf.cast(update, tf.int64)), math.prod(shape))
+    return tf.reshape(drawn, shape)
 
 
 def _uniform(bits: Tensor) -> Tensor:

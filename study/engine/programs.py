@@ -13,7 +13,8 @@ import hashlib
 import itertools
 import os
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -65,7 +66,7 @@ def _prune(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def first_call(trace: Callable[[], Any], arguments: Sequence[Any], *, program: object) -> tuple[Any, Any]:
+def first_call(trace: Callable[[], Any], arguments: Sequence[Any], *, program: Hashable) -> tuple[Any, Any]:
     """Trace a program and call it for the first time, when it is compiled or read from disk.
 
     Where it cannot be read, all programs of the folder are removed and it is compiled.
@@ -80,7 +81,10 @@ def first_call(trace: Callable[[], Any], arguments: Sequence[Any], *, program: o
     """
     import tensorflow as tf
 
-    with names_of_its_own(program):
+    # A program traced again, since it was let go of meanwhile, needs other names: TensorFlow keeps gradients by them.
+    before = _traced[program]
+    _traced[program] += 1
+    with names_of_its_own((program, before) if before else program):
         function = trace()
     try:
         return function, function(*arguments)
@@ -92,6 +96,10 @@ def first_call(trace: Callable[[], Any], arguments: Sequence[Any], *, program: o
             path.unlink(missing_ok=True)
     function = trace()  # under other names: TensorFlow remembers the failure by them
     return function, function(*arguments)
+
+
+_traced: Counter[Hashable] = Counter()
+"""How often this process has traced each program."""
 
 
 def _folder_in_use() -> Path | None:

@@ -30,15 +30,21 @@ def run(configs: Sequence[TrialConfig]) -> list[TrialResult]:
     return [run_trial(config) for config in configs]
 
 
-def run_trial(config: TrialConfig) -> TrialResult:
+def run_trial(config: TrialConfig, *, weights: Mapping[str, np.ndarray] | None = None) -> TrialResult:
     """Train until the first loss that is not finite, or to the budget.
 
     Trials of several threads take turns: there is one thread to compute with, and trials of one structure share
     their variables.
+
+    Args:
+        config: The trial.
+        weights: What it starts from, instead of `batches.initial_weights`.
     """
     with _one_at_a_time:
         start = time.perf_counter()
         training = training_of(config)
+        if weights is not None:
+            training.model.set_weights(weights)
         losses: list[float] = []
         while len(losses) < config.updates and (not losses or math.isfinite(losses[-1])):
             losses.append(training.update(len(losses) + 1))
@@ -364,4 +370,4 @@ def _batch(
     )
 
 
-_batch_in_graph = tf.function(_batch, autograph=False)
+_batch_in_graph = tf.function(_batch, autograph=False, jit_compile=True)

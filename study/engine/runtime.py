@@ -26,6 +26,9 @@ XLA_FLAGS = (
     "--xla_cpu_multi_thread_eigen=false",  # matrix products in the calling thread
     "--xla_cpu_enable_fast_math=false",
     "--xla_cpu_enable_fast_min_max=false",  # else a maximum or minimum may lose a NaN
+    # A step over time is many small operations. Up to these bytes a loop becomes one function, which spares
+    # dispatching them one by one, and in such a function unrolling makes XLA's small matrix products half as fast.
+    "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1000000,xla_cpu_disable_loop_unrolling",
 )
 """Of the compiler that the compiled engine uses; the last of two that contradict each other wins."""
 

@@ -5,7 +5,6 @@ groups whose sizes are known only at run time or keep them in lists, and a few o
 
 - Branches whose predicate differs between trials are all computed, and each trial's is selected.
 - A loop whose number of rounds is the same for all trials stays one loop.
-- Random bits come from `philox`, where TensorFlow would draw for one trial after another.
 - XLA's own slices get one more axis.
 
 TensorFlow has no public way to give it a conversion; these are in place only while a function is converted.
@@ -13,7 +12,6 @@ TensorFlow has no public way to give it a conversion; these are in place only wh
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -21,7 +19,6 @@ from typing import Any, TypeAlias
 from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 from tensorflow.python.ops.parallel_for import pfor
 
-from study.engine import philox
 from study.engine.runtime import tf
 
 Tensor: TypeAlias = Any
@@ -182,19 +179,6 @@ def _convert_bitcast(conversion: Any) -> list[Any]:
     return [pfor.wrap(tf.bitcast(conversion.stacked_input(0), conversion.get_attr("type")), True)]
 
 
-def _convert_key_and_counter(conversion: Any) -> list[Any]:
-    return [pfor.wrap(value, True) for value in philox.key_and_counter(conversion.stacked_input(0))]
-
-
-def _convert_bits(conversion: Any) -> list[Any]:
-    population = _population(conversion)
-    assert conversion.get_attr("dtype") == tf.uint32
-    shape = tf.get_static_value(conversion.unstacked_input(0))
-    key, counter = (_stacked(conversion.inputs[place], population) for place in (1, 2))
-    count = math.prod(shape.tolist())
-    return [pfor.wrap(tf.reshape(philox.bits(key, counter, count), [population, *shape]), True)]
-
-
 _CONVERSIONS = {
     "StatelessIf": _convert_if,
     "If": _convert_if,
@@ -205,6 +189,4 @@ _CONVERSIONS = {
     "XlaDynamicSlice": _convert_dynamic_slice,
     "XlaDynamicUpdateSlice": _convert_dynamic_update_slice,
     "Bitcast": _convert_bitcast,
-    "StatelessRandomGetKeyCounter": _convert_key_and_counter,
-    "StatelessRandomUniformFullIntV2": _convert_bits,
 }

@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from study.engine import programs
+import numpy as np
+
+from study.config import TrialConfig
+from study.engine import programs, training
+from study.engine.structure import Structure
 
 CODE = """
 import sys
@@ -41,6 +45,13 @@ def test_another_process_finds_them_whatever_it_trains_first_and_one_that_cannot
     for path in kept:
         path.write_bytes(path.read_bytes()[:1000])
     assert losses(tmp_path, 2) == {"2": first["2"]}
+
+
+def test_a_program_that_was_let_go_of_is_traced_again():
+    config = TrialConfig(units=2, timesteps=4, features=2, batch_size=4, updates=3)
+    programs_of_it = [training.Program(Structure.of(config)) for _ in range(2)]
+    first, again = ([call.figures.numpy() for call in training.calls(config, program=p)] for p in programs_of_it)
+    np.testing.assert_array_equal(first, again)
 
 
 def test_none_are_kept_where_that_is_asked_for_or_not_possible(tmp_path, monkeypatch):

@@ -1,0 +1,112 @@
+"""Whether the compiled engine's trial is the reference's, and whether rounding explains where it is not.
+
+The engines compute the same formulas in another order, so their numbers differ in the last bits, and a trial close to
+divergence amplifies that until losses, time-to-NaN or verdict differ. Whether a difference is of this kind can be
+asked of the reference alone: started from weights that are moved by their last bit, it differs from itself as much.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from study.config import TrialConfig
+from study.engine import batches, compiled, reference
+from study.result import TrialResult
+
+FIRST = 5
+"""Updates whose losses are compared."""
+
+TOLERANCE = 1e-5
+"""Relative difference of those losses up to which the engines agree."""
+
+NUDGED = 8
+"""Trials of the reference, each from other last bits, that are held against a difference."""
+
+ONE_ROUNDING = 10
+"""How many times the reference's own spread a difference of losses may be: weights are moved once, where the engines
+round differently in every operation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A trial by both engines; and by the reference from nudged weights, where the two differ."""
+
+    compiled: TrialResult
+    reference: TrialResult
+    nudged: tuple[TrialResult, ...]
+
+    @property
+    def difference(self) -> float:
+        """Largest relative difference of the first losses."""
+        return loss_difference(self.compiled, self.reference)
+
+    @property
+    def spread(self) -> float:
+        """The same between the reference and itself from nudged weights; NaN where that was not asked for."""
+        return max((loss_difference(result, self.reference) for result in self.nudged), default=math.nan)
+
+    @property
+    def same_losses(self) -> bool:
+        """Whether the first losses agree."""
+        return self.difference <= TOLERANCE
+
+    @property
+    def same_verdict(self) -> bool:
+        """Whether both diverged or both survived."""
+        return self.compiled.outcome == self.reference.outcome
+
+    @property
+    def same_time(self) -> bool:
+        """Whether the verdict is the same and time-to-NaN within one update."""
+        return self.same_verdict and abs(self.compiled.updates - self.reference.updates) <= 1
+
+    @property
+    def agrees(self) -> bool:
+        """In all three."""
+        return self.same_losses and self.same_verdict and self.same_time
+
+    @property
+    def is_rounding(self) -> bool:
+        """Whether the reference differs from itself as much, in each of the three in which the engines differ."""
+        losses = self.same_losses or self.difference <= ONE_ROUNDING * self.spread
+        verdict = self.same_verdict or any(result.outcome != self.reference.outcome for result in self.nudged)
+        apart = abs(self.compiled.updates - self.reference.updates)
+        time = apart <= 1 or any(2 * abs(result.updates - self.reference.updates) >= apart for result in self.nudged)
+        return losses and verdict and time
+
+
+def compare(config: TrialConfig) -> Comparison:
+    """Train a trial by both engines and, where they differ, ask the reference how sensitive it is."""
+    fast, slow = compiled.run_trial(config), reference.run_trial(config)
+    found = Comparison(compiled=fast, reference=slow, nudged=())
+    if found.agrees:
+        return found
+    nudged = (reference.run_trial(config, weights=nudged_weights(config, which)) for which in range(NUDGED))
+    return Comparison(compiled=fast, reference=slow, nudged=tuple(nudged))
+
+
+def nudged_weights(config: TrialConfig, which: int) -> dict[str, np.ndarray]:
+    """Initial weights of a trial, each of them but zeros moved up or down to the next float32, at random."""
+    draw = np.random.default_rng([config.seed, which])
+    nudged = {}
+    for name, value in batches.initial_weights(config).items():
+        towards = np.where(draw.random(value.shape) < 0.5, -np.inf, np.inf).astype(np.float32)
+        nudged[name] = np.where(value == 0, value, np.nextafter(value, towards))
+    return nudged
+
+
+def loss_difference(one: TrialResult, other: TrialResult) -> float:
+    """Largest relative difference of the losses of the first `FIRST` updates that both trials have done.
+
+    A loss that is finite in one and not in the other differs infinitely; two that are not finite do not differ.
+    """
+    largest = 0.0
+    for first, second in zip(one.loss[:FIRST], other.loss[:FIRST], strict=False):
+        if math.isfinite(first) != math.isfinite(second):
+            return math.inf
+        if math.isfinite(first) and first != second:
+            largest = max(largest, abs(first - second) / max(abs(second), np.finfo(np.float32).tiny))
+    return largest

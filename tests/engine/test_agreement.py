@@ -1,0 +1,81 @@
+"""The two engines on trials of the card space at a small size, and what counts as rounding."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from study.config import TrialConfig
+from study.engine.agreement import Comparison, compare, loss_difference, nudged_weights
+from study.engine.batches import initial_weights
+from study.home import space_folders
+from study.result import TrialResult
+from study.samplers import build_sampler
+from study.space_file import load
+
+SMALL = {"timesteps": 100, "units": 6, "features": 3, "batch_size": 8, "layers": 1, "max_norm": None, "updates": 30}
+
+
+def drawn(count):
+    """Trials of the card space, but small and with a learning rate 30 times as high, so that some diverge."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    space = load("card", folders=space_folders())
+    study = optuna.create_study(sampler=build_sampler(space, seed=0, trials_so_far=0))
+    for number in range(count):
+        values = space.config(space.suggest(study.ask()), seed=number).model_dump(exclude={"recurrent_activation"})
+        semantics = ("keras-3", "keras-2.2.4")[number % 2]
+        changed = {"learning_rate": 30 * values["learning_rate"], "semantics": semantics}
+        yield TrialConfig.model_validate(values | SMALL | changed)
+
+
+def test_the_engines_agree_on_trials_of_the_card_space():
+    found = [compare(config) for config in drawn(20)]
+    assert {one.reference.outcome for one in found} == {"diverged", "survived"}
+    assert np.mean([one.same_verdict for one in found]) >= 0.98
+    assert np.mean([one.same_time for one in found]) >= 0.95
+    assert np.mean([one.same_losses for one in found]) >= 0.9
+    assert all(one.agrees or one.is_rounding for one in found)
+
+
+def result(*losses, updates=10):
+    return TrialResult(config=TrialConfig(updates=updates), loss=losses, engine="reference", device="CPU", seconds=0.0)
+
+
+SURVIVED = result(*[0.5] * 10)
+
+
+@pytest.mark.parametrize(
+    ("compiled", "nudged", "is_rounding"),
+    [
+        (result(*[0.5 * (1 + 1e-3)] * 10), [SURVIVED], False),
+        (result(*[0.5 * (1 + 1e-3)] * 10), [SURVIVED, result(*[0.5 * (1 + 2e-4)] * 10)], True),
+        (result(*[0.5] * 8, math.nan), [SURVIVED], False),
+        (result(*[0.5] * 8, math.nan), [SURVIVED, result(*[0.5] * 7, math.inf)], True),
+    ],
+)
+def test_a_difference_counts_as_rounding_only_where_the_reference_differs_from_itself(compiled, nudged, is_rounding):
+    found = Comparison(compiled=compiled, reference=SURVIVED, nudged=tuple(nudged))
+    assert not found.agrees
+    assert found.is_rounding == is_rounding
+    assert not replace(found, nudged=()).is_rounding
+
+
+def test_losses_differ_infinitely_where_one_is_finite():
+    assert loss_difference(result(0.5, math.nan), result(0.5, 0.5, math.nan)) == math.inf
+    assert loss_difference(result(0.5, math.nan), result(0.5, math.inf)) == 0
+    assert loss_difference(result(*[0.5] * 9, 0.7), SURVIVED) == 0
+
+
+def test_nudged_weights_are_the_neighbouring_float32_numbers():
+    config = TrialConfig(units=4, features=3)
+    one, other = nudged_weights(config, 0), nudged_weights(config, 1)
+    for name, value in initial_weights(config).items():
+        moved = np.abs(one[name] - value)
+        np.testing.assert_array_equal(moved > 0, value != 0)
+        assert (moved <= np.spacing(np.abs(value))).all()
+    assert any(not np.array_equal(one[name], other[name]) for name in one)
