@@ -50,9 +50,9 @@ def report(found: list[Comparison], *, minutes: float) -> str:
         f"- time-to-NaN within one update: {share('same_time')}.",
         "",
         f"Where one of the three differs, the reference was run {NUDGED} times more from initial weights moved by "
-        f"their last bit. Rounding is the cause where that changes as much: the losses by at least a {ONE_ROUNDING}th of the "
-        f"difference (the weights move once, the engines round differently in every operation), the verdict too, and "
-        "time-to-NaN by at least half as many updates. "
+        "their last bit. Rounding is the cause where that changes as much: the losses by at least a "
+        f"{ONE_ROUNDING}th of the difference (the weights move once, the engines round in every operation), "
+        "the verdict too, and time-to-NaN by at least half as many updates. "
         f"That holds for {sum(one.is_rounding for one in differing)} of {len(differing)}.",
         "",
         "| trial | activation | semantics | compiled | reference | nudged references | losses differ by | nudged by "

@@ -30,6 +30,10 @@ ONE_ROUNDING = 10
 round differently in every operation."""
 
 
+SMALLEST = float(np.finfo(np.float32).tiny)
+"""Losses closer to zero are compared as if they were this."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """A trial by both engines; and by the reference from nudged weights, where the two differ."""
@@ -108,5 +112,5 @@ def loss_difference(one: TrialResult, other: TrialResult) -> float:
         if math.isfinite(first) != math.isfinite(second):
             return math.inf
         if math.isfinite(first) and first != second:
-            largest = max(largest, abs(first - second) / max(abs(second), np.finfo(np.float32).tiny))
+            largest = max(largest, abs(first - second) / max(abs(second), SMALLEST))
     return largest
