@@ -58,6 +58,10 @@ KINDS = (
     Kind(name="extremely randomised trees", members=("trees",)),
     # Trees see steps and interactions, a logistic regression sees trends; their mean can err less than either.
     Kind(name="mean of logistic regression and extremely randomised trees", members=("logistic 1.0", "trees")),
+    Kind(
+        name="mean of logistic regression with squares and interactions and extremely randomised trees",
+        members=("quadratic 0.3", "trees"),
+    ),
 )
 """What is chosen from, simplest first. The trees: Geurts, Ernst and Wehenkel, "Extremely randomized trees", 2006."""
 

@@ -1,9 +1,9 @@
 """Engines: what turns configurations into results. Importing this package does not import TensorFlow.
 
-Read `batches` (what a trial is fed), `keras_2_2_4` (the older arithmetic) and `reference` (a trial on Keras's own
-layers) in that order; then the compiled engine: `activations`, `lstm`, `model`, `optimizer`, `training`, `compiled`,
-and for populations `side_by_side` and `philox`; then what looks into it: `growth`, `instruments`, `instrumented`,
-`captured`, `dissect`.
+Read `batches` (what a trial is fed; its bits are `philox`'s), `keras_2_2_4` (the older arithmetic) and `reference` (a
+trial on Keras's own layers) in that order; then the compiled engine: `activations`, `lstm`, `model`, `optimizer`,
+`training`, `compiled`, and for populations `side_by_side`; then what looks into it: `growth`, `instruments`,
+`instrumented`, `captured`, `dissect`; and `agreement`, which holds the one engine against the other.
 """
 
 from __future__ import annotations
