@@ -22,6 +22,7 @@ from statsmodels.stats.proportion import proportion_confint
 from study.analysis.encoding import Encoding, encoding_of
 from study.analysis.firth import PenalisedLogistic
 from study.analysis.predictors import Booleans, Floats, configurations, same_as, with_result
+from study.analysis.replicates import replicates, sentence
 
 Indices = NDArray[np.int64]
 
@@ -248,7 +249,8 @@ def caption(result: HeldOut) -> str:
         f"({_percent(scores.accuracy_low, unit='')} to {_percent(scores.accuracy_high)}; "
         f"{_always(result)}: {_percent(scores.baseline_accuracy)}), Brier {scores.brier:.2g}, {counts}."
     )
-    return " ".join((fit, *doubts(result)))
+    pairs = replicates(result.table)
+    return " ".join((fit, *doubts(result), *([] if pairs is None else [sentence(pairs)])))
 
 
 def doubts(result: HeldOut) -> tuple[str, ...]:
