@@ -14,17 +14,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from study.config import TrialConfig
+from study.config import AxisValue, TrialConfig
 from study.errors import UserError
 from study.lock import hide_password
 from study.result import TrialResult
 from study.samplers import build_sampler
+from study.samplers.numbered import NumberedSampler
 from study.space import TRIALS_LIMIT, SearchSpace
 
 JOURNAL = "study:record"
@@ -86,6 +88,10 @@ class Ledger:
         self._seed = seed
         self._missing = Counter(space.configurations)
         self._unasked: Counter[TrialConfig] | None = None
+        self._study_id = storage.get_study_id_from_name(study.study_name)
+        self._asked: dict[int, int] = {}
+        self._queued: int | None = None
+        self._next: int | None = None
         self.uid = uid
         """Names this very study, wherever its results are told."""
 
@@ -131,6 +137,8 @@ class Ledger:
         """Put every trial that is running back into the queue: nobody else can be running it."""
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             self._storage.set_trial_state_values(self._trial_id(trial.number), TrialState.WAITING)
+        self._asked.clear()
+        self._queued = self._next = None
 
     def finished(self) -> list[Record]:
         """All trials told, by number."""
@@ -146,9 +154,34 @@ class Ledger:
         """Number and config of the next trial: a queued one before a new one."""
         if self._space.sampler == "listed":
             return self._ask_listed()
+        if self._queued is None or self._next is None:
+            trials = self._study.get_trials(deepcopy=False)
+            self._next, self._queued = len(trials), sum(trial.state == TrialState.WAITING for trial in trials)
+        sampler = self._study.sampler
+        if self._queued == 0 and isinstance(sampler, NumberedSampler):
+            return self._ask_numbered(self._next, sampler)
         trial = self._study.ask()
-        seed = self._seed * TRIALS_LIMIT + trial.number
-        return trial.number, self._space.config(self._space.suggest(trial), seed=seed)
+        self._queued, self._next = max(0, self._queued - 1), max(self._next, trial.number + 1)
+        return trial.number, self._space.config(self._space.suggest(trial), seed=self._seed_of(trial.number))
+
+    def _ask_numbered(self, number: int, sampler: NumberedSampler) -> tuple[int, TrialConfig]:
+        """A new trial in one transaction, where `Study.ask` takes one for each parameter."""
+        distributions: dict[str, BaseDistribution] = {}
+
+        def value(axis: str, distribution: BaseDistribution) -> AxisValue:
+            distributions[axis] = distribution
+            chosen: AxisValue = sampler.value_of(number, axis, distribution)
+            return chosen
+
+        values = self._space.choose(value)
+        trial = optuna.trial.create_trial(state=TrialState.RUNNING, params=values, distributions=distributions)
+        self._asked[number] = self._storage.create_new_trial(self._study_id, trial)
+        assert self._storage.get_trial_number_from_id(self._asked[number]) == number, "another process writes here"
+        self._next = number + 1
+        return number, self._space.config(values, seed=self._seed_of(number))
+
+    def _seed_of(self, number: int) -> int:
+        return self._seed * TRIALS_LIMIT + number
 
     def _ask_listed(self) -> tuple[int, TrialConfig]:
         if self._unasked is None:
@@ -192,8 +225,9 @@ class Ledger:
         if record.failure:
             attributes["failure"] = record.failure
         trial_id = self._trial_id(record.number)
-        # One that was journalled by a process that was killed waits in the queue; only a running trial can be told.
-        self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+        if record.number not in self._asked:
+            # One that was journalled by a process that was killed waits in the queue; only a running trial can be told.
+            self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
         for key, value in attributes.items():
             self._storage.set_trial_user_attr(trial_id, key, value)
         if record.result is None:
@@ -202,8 +236,9 @@ class Ledger:
             self._study.tell(record.number, float(record.result.updates))
 
     def _trial_id(self, number: int) -> int:
-        study_id = self._storage.get_study_id_from_name(self._study.study_name)
-        return self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
+        if number in self._asked:
+            return self._asked[number]
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
     @staticmethod
     def _journalled(trial: FrozenTrial) -> Record | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -151,10 +151,14 @@ class SearchSpace:
 
         Asked again for the same trial, it returns the values that the trial has already been given.
         """
+        return self.choose(lambda axis, distribution: _suggest(trial, axis, distribution))
+
+    def choose(self, value: Callable[[str, optuna.distributions.BaseDistribution], AxisValue]) -> dict[str, AxisValue]:
+        """Values of the active parameters, each chosen by `value` from its axis and distribution."""
         chosen: dict[str, AxisValue] = {}
         for axis, parameter in self.parameters.items():
             if self.is_active(axis, chosen):
-                chosen.update(_suggest(trial, axis, parameter.distribution()))
+                chosen[axis] = value(axis, parameter.distribution())
         return chosen
 
     def config(self, chosen: Mapping[str, AxisValue], *, seed: int) -> TrialConfig:
@@ -219,18 +223,16 @@ class SearchSpace:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _suggest(
-    trial: optuna.trial.Trial, axis: str, distribution: optuna.distributions.BaseDistribution
-) -> dict[str, AxisValue]:
+def _suggest(trial: optuna.trial.Trial, axis: str, distribution: optuna.distributions.BaseDistribution) -> AxisValue:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     match distribution:
         case CategoricalDistribution(choices=choices):
-            return {axis: trial.suggest_categorical(axis, choices)}
+            return trial.suggest_categorical(axis, choices)
         case IntDistribution(low=low, high=high, step=step, log=log):
-            return {axis: trial.suggest_int(axis, low, high, step=step, log=log)}
+            return trial.suggest_int(axis, low, high, step=step, log=log)
         case FloatDistribution(low=low, high=high, step=step, log=log):
-            return {axis: trial.suggest_float(axis, low, high, step=step, log=log)}
+            return trial.suggest_float(axis, low, high, step=step, log=log)
     raise AssertionError(distribution)
 
 

@@ -25,6 +25,10 @@ class NumberedSampler(BaseSampler):
     def value(self, index: int, axis: str, distribution: BaseDistribution) -> Any:
         """Value of an axis in configuration `index` (0-based)."""
 
+    def value_of(self, number: int, axis: str, distribution: BaseDistribution) -> Any:
+        """Value of an axis in trial `number` (0-based)."""
+        return self.value(number // self._replicates, axis, distribution)
+
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return {}
 
@@ -36,7 +40,7 @@ class NumberedSampler(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        return self.value(trial.number // self._replicates, param_name, param_distribution)
+        return self.value_of(trial.number, param_name, param_distribution)
 
 
 class UnitCubeSampler(NumberedSampler):
