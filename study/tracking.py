@@ -178,7 +178,9 @@ class Tracker:
             UserError: The server went away and did not come back in time. The trial can be written later.
         """
         if record.number not in self._written:
-            self._written[record.number] = self._patiently(lambda: self._write_trial(record))
+            self._written[record.number] = self._patiently(
+                lambda: self._write_trial(record), again=lambda: self._find_or_write_trial(record)
+            )
         return self._written[record.number]
 
     def has_anatomy(self, run_id: str) -> bool:
@@ -245,12 +247,15 @@ class Tracker:
             else:
                 self._client.delete_run(run.info.run_id)
 
-    def _write_trial(self, record: Record) -> str:
+    def _find_or_write_trial(self, record: Record) -> str:
         # An answer may have been lost on the way back: what was asked for may be there, wholly or in part.
         for run in self._runs(f"tags.trial_number = '{record.number}'"):
             if run.info.status in FINAL:
                 return str(run.info.run_id)
             self._client.delete_run(run.info.run_id)
+        return self._write_trial(record)
+
+    def _write_trial(self, record: Record) -> str:
         result = record.result
         seconds = result.seconds if result else 0.0
         start, end = _milliseconds(record.end_time - seconds), _milliseconds(record.end_time)
@@ -277,8 +282,13 @@ class Tracker:
         """The results table of the study, as `read_results` gives it."""
         return self._patiently(lambda: table_of(self._runs(f"tags.`study.role` = '{TRIAL}'")))
 
-    def _patiently(self, ask: Callable[[], Answer]) -> Answer:
-        """Do something on the server; wait out an outage, telling of it, until the patience ends."""
+    def _patiently(self, ask: Callable[[], Answer], *, again: Callable[[], Answer] | None = None) -> Answer:
+        """Do something on the server; wait out an outage, telling of it, until the patience ends.
+
+        Args:
+            ask: What to do.
+            again: What to do instead once it has failed, when it may have been done all the same.
+        """
         began = time.monotonic()
         pause = 0.5
         told = False
@@ -306,6 +316,7 @@ class Tracker:
                 self._meanwhile()
                 time.sleep(pause)
                 pause = min(2 * pause, 5)
+                ask = again or ask
             else:
                 if told:
                     self._say("the MLflow store answers again")

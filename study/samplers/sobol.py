@@ -7,6 +7,9 @@ from functools import lru_cache
 
 from study.samplers.numbered import UnitCubeSampler
 
+BLOCK = 64
+"""Points that are drawn at a time: beginning a sequence costs more than going on with it."""
+
 
 class SobolSampler(UnitCubeSampler):
     """Scrambled Sobol sequence over all axes, choices and conditional ones included.
@@ -16,14 +19,15 @@ class SobolSampler(UnitCubeSampler):
     """
 
     def point(self, index: int) -> Sequence[float]:
-        return _point(len(self._coordinate), self._seed, index)
+        block, place = divmod(index, BLOCK)
+        return _points(len(self._coordinate), self._seed, block)[place]
 
 
 @lru_cache(maxsize=16)
-def _point(dimensions: int, seed: int, index: int) -> tuple[float, ...]:
+def _points(dimensions: int, seed: int, block: int) -> tuple[tuple[float, ...], ...]:
     from scipy.stats import qmc
 
     sequence = qmc.Sobol(d=max(dimensions, 1), scramble=True, rng=seed)
-    if index:
-        sequence.fast_forward(index)
-    return tuple(float(u) for u in sequence.random(1)[0])
+    if block:
+        sequence.fast_forward(block * BLOCK)
+    return tuple(tuple(float(u) for u in point) for point in sequence.random(BLOCK))
