@@ -1,20 +1,20 @@
 """An update by the compiler once more, with what it has computed on the way handed out.
 
 Some trials are so sensitive that a replay in NumPy, which rounds otherwise, is another trial after a few hundred
-timesteps. What they went through has to come from the compiler: the loops over time are those of the training program,
-which returns less of them.
+timesteps. What they went through has to come from the compiler. Of the way forward the training program keeps it;
+this one, which takes seconds to compile, hands out the way back as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from study.config import TrialConfig
-from study.engine import lstm, training
-from study.engine.instruments import Instruments
+from study.engine import training
+from study.engine.instruments import Capture
 from study.engine.programs import first_call
 from study.engine.runtime import tf
 from study.engine.structure import Structure
@@ -22,30 +22,8 @@ from study.engine.structure import Structure
 Tensor: TypeAlias = Any
 
 
-class _Capture(Instruments):
-    """Keeps what it is shown."""
-
-    def __init__(self) -> None:
-        self.tensors: dict[str, Tensor] = {}
-
-    def observe(self, name: str, tensor: Tensor) -> Tensor:
-        self.tensors[name] = tensor
-        return tensor
-
-    def lstm(self, *arguments: Any, **options: Any) -> tuple[Tensor, tuple[Tensor, Tensor], lstm.Probe]:
-        cell = options["cell"].name
-
-        def keep(phase: str, sequences: Mapping[str, Tensor]) -> None:
-            self.tensors |= {f"{cell} {phase} {name}": sequence for name, sequence in sequences.items()}
-
-        return lstm.lstm(*arguments, **options, keep=keep)
-
-
 def captured(config: TrialConfig, number: int, before: training.Training) -> dict[str, np.ndarray]:
-    """All that is observed in an update, as the compiler computes it, by name.
-
-    Beside the names of `Instruments.observe`: `lstm_1/forward forward cell` and so on for the tensors of `lstm.KEPT`,
-    and `lstm_1/forward backward candidate` for the gradient of a gate's sum, each (timesteps, batch, units).
+    """All that is observed in an update, as the compiler computes it, by the names of `instruments.Capture`.
 
     Args:
         config: The trial.
@@ -68,7 +46,7 @@ _functions: dict[Structure, Any] = {}
 
 def _traced(structure: Structure, arguments: Sequence[Any]) -> Any:
     def update(number: Tensor, before: training.Training, settings: training.Settings) -> dict[str, Tensor]:
-        capture = _Capture()
+        capture = Capture()
         training.update(number, before, settings, structure=structure, instruments=capture)
         return capture.tensors
 

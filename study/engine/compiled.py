@@ -59,7 +59,8 @@ def run_trial(
             watch(progress)
             trial.read(_Told.of(progress))
             if trial.needs_onset:
-                trial.onset = instrumented.onset(config, progress, trial.figures)
+                trial.onset = instrumented.onset(config, progress)
+            del progress  # before the next call makes another: its sequences can take hundreds of megabytes
         trial.seconds = time.perf_counter() - begin
         return trial.result()
 
@@ -110,7 +111,7 @@ def run_side_by_side(configs: Sequence[TrialConfig], *, population: int) -> Iter
                 begin = time.perf_counter()
                 trial.read(_Told(told.update[slot], told.figures[slot], told.first[slot]))
                 if trial.needs_onset:
-                    trial.onset = instrumented.onset(trial.config, _of_slot(progress, slot), trial.figures)
+                    trial.onset = instrumented.onset(trial.config, _of_slot(progress, slot))
                 trial.seconds += share + time.perf_counter() - begin
                 if trial.finished:
                     slots[slot] = None
@@ -148,11 +149,6 @@ class _UnderWay:
     def read(self, told: _Told) -> None:
         self._rows += list(told.figures[: int(told.update) - len(self._rows)])
         self._first = told.first.tolist()
-
-    @property
-    def figures(self) -> np.ndarray:
-        """The last update's row of `Progress.figures`."""
-        return self._rows[-1]
 
     @property
     def needs_onset(self) -> bool:

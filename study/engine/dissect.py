@@ -29,7 +29,7 @@ def dissect(config: TrialConfig) -> Dissection:
     around_onset: list[training.Progress] = []
 
     def watch(progress: training.Progress) -> None:
-        kept.append(progress)
+        kept.append(progress._replace(forward={}))
         if not around_onset and np.any(progress.first.numpy()):
             around_onset.extend(kept)
 

@@ -4,10 +4,10 @@ The compiled program says at which update the first number was not finite, and k
 From there `onset` runs the same update again: `training.update` itself, executed operation by operation, with the same
 formulas for a timestep (`lstm.forward_step`, `lstm.backward_step`) on NumPy arrays.
 
-NumPy's matrix products round differently in the last bits, which some trials amplify until they are another trial.
-Where the growth over the timesteps is not that of the compiled program, or no such number comes again, the replay is
-made once more with every timestep starting from what the compiler computed (`captured`). Where even so an overflow
-is hidden by rounding, the onset is where the numbers come closest to the largest, and its `warning` says so.
+NumPy's matrix products round differently in the last bits, which some trials amplify until they are another trial. So
+every timestep starts from what the compiler computed: of the way forward the program has kept it, and where the way
+back has to be known as well, `captured` computes it. Where even so an overflow is hidden by rounding, the onset is
+where the numbers come closest to the largest, and its `warning` says so.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from study.config import TrialConfig
-from study.engine import activations, growth, lstm, training
+from study.engine import activations, lstm, training
 from study.engine.captured import captured
 from study.engine.instruments import Instruments
 from study.engine.lstm import GATES, KEPT, Cell, Probe, Step
 from study.engine.runtime import tf
 from study.engine.structure import Structure
-from study.growth import FIGURES
 from study.onset import EVENTS, Onset
 
 Tensor: TypeAlias = Any
@@ -69,8 +68,6 @@ class Recorder(Instruments):
     def __init__(self, structure: Structure) -> None:
         self.structure = structure
         self.observed: list[Observed] = []
-        self.largest: list[Tensor] = []
-        """Of every cell, in order, its `Probe.largest`."""
         self.timesteps: dict[str, dict[str, np.ndarray]] = {}
         """Cell -> tensor of `lstm.Step` or `projected` -> (timesteps, batch, units), in the order of the input."""
 
@@ -189,7 +186,6 @@ class Recorder(Instruments):
             tf.constant(np.where(np.isfinite(sequences["hidden"]).all(axis=0), np.float32(0), np.float32(np.nan))),
             tf.constant(np.stack(largest)),
         )
-        self.largest.append(probe.largest)
         return output, (tf.constant(sequences["hidden"][last]), tf.constant(sequences["cell"][last])), probe
 
     def _forward(
@@ -219,14 +215,23 @@ class Recorder(Instruments):
                     activate=activate,
                     gate=gate,
                 )
-                step = self.settled(cell, t, step)
                 hidden, carried = step.hidden, step.cell
                 for name, value in step._asdict().items():
                     sequences[name][t] = value
+        self._saw_forward(projected, sequences, state, cell=cell)
+        return sequences
+
+    def _saw_forward(
+        self,
+        projected: Sequence[np.ndarray],
+        sequences: dict[str, np.ndarray],
+        state: tuple[np.ndarray, np.ndarray],
+        *,
+        cell: Cell,
+    ) -> None:
         self.timesteps[cell.name] = sequences
         inputs = {f"{gate}_projection": x for gate, x in zip(GATES, projected, strict=True)}
         self._saw_steps("forward", cell, {**inputs, **sequences}, _forward_operands(inputs, sequences, state, cell))
-        return sequences
 
     def _backward(
         self,
@@ -275,7 +280,7 @@ class Recorder(Instruments):
                     ),
                 )
                 settled = self.settled_gradients(cell, t, d_sums)
-                if settled is not d_sums:
+                if settled[0] is not d_sums[0]:
                     d_sums = settled
                     d_hidden = sum(d @ kernel * mask for d, kernel, mask in zip(d_sums, transposed, masks, strict=True))
                 for gate, d_sum in zip(GATES, d_sums, strict=True):
@@ -286,10 +291,6 @@ class Recorder(Instruments):
         told = {f"gradient of {_LONG.get(name, name)}": values for name, values in gradients.items()}
         self._saw_steps("backward", cell, told, _backward_operands(told, sequences, cell))
         return [gradients[f"{gate}_sum"] for gate in GATES], d_kernels
-
-    def settled(self, cell: Cell, t: int, step: Step) -> Step:
-        """What to go on with after timestep t."""
-        return step
 
     def settled_gradients(self, cell: Cell, t: int, d_sums: list[np.ndarray]) -> list[np.ndarray]:
         """What to go on with, of the gradients of the gates' sums, before timestep t."""
@@ -401,29 +402,22 @@ class _Decided(Exception):
 
 
 class Seeker(Recorder):
-    """Ends the update, by an exception, at the first number beyond a limit or NaN, but not within the forward pass.
+    """Ends the update, by an exception, at the first number beyond a limit or NaN.
 
     Args:
         structure: Of the trial.
         limit: Largest magnitude that is not beyond.
-        rates: `hidden_growth` and `cell_growth` of the update by the compiled program, to hold the replay against.
     """
 
-    def __init__(self, structure: Structure, *, limit: float = LARGEST, rates: np.ndarray | None = None) -> None:
+    def __init__(self, structure: Structure, *, limit: float = LARGEST) -> None:
         super().__init__(structure)
         self._limit = limit
-        self._rates = rates
         self.found: _Found | None = None
-        self.differs = False
 
     def saw(self, group: Sequence[Observed], *, time_step: int | None = None) -> None:
         super().saw(group)
-        if self.found is None:
-            self.found = self._first_beyond(group, time_step)
-        forward = group[0].phase == "forward"
-        at_the_end_of_it = forward and group[0].tensor == "logit"
-        self.differs = at_the_end_of_it and not self._alike()
-        if self.differs or (self.found is not None and (at_the_end_of_it or not forward)):
+        self.found = self._first_beyond(group, time_step)
+        if self.found is not None:
             raise _Decided
 
     def _first_beyond(self, group: Sequence[Observed], time_step: int | None) -> _Found | None:
@@ -441,37 +435,53 @@ class Seeker(Recorder):
         t = first if time_step == 1 else len(at[0]) - 1 - first
         return _Found(group[which], (t, *_place(beyond[which][t])))
 
-    def _alike(self) -> bool:
-        """Whether the growth over the timesteps is that of the compiled program."""
-        if self._rates is None:
-            return True
-        rates = growth.fastest(tf.stack(self.largest), timesteps=self.structure.timesteps).numpy()
-        return bool(np.allclose(rates, self._rates, rtol=RATES_ALIKE, atol=1e-5, equal_nan=True))
-
-
-RATES_ALIKE = 0.01
-"""Relative difference of growth rates beyond which a replay is held to be another trial."""
-
 
 class ExactSeeker(Seeker):
-    """A replay in which every timestep starts from what the compiler had computed before it."""
+    """A replay in which every timestep starts from what the compiler had computed before it.
+
+    Args:
+        structure: Of the trial.
+        limit: As in `Seeker`.
+        exact: By the names of `instruments.Capture`: the sequences of `training.forward_names`, and more where it is
+            known.
+    """
 
     def __init__(self, structure: Structure, *, limit: float = LARGEST, exact: Mapping[str, np.ndarray]) -> None:
         super().__init__(structure, limit=limit)
         self._exact = exact
 
     def observe(self, name: str, tensor: Tensor) -> Tensor:
+        if name not in self._exact:
+            return super().observe(name, tensor)
+
         @tf.custom_gradient  # type: ignore[untyped-decorator]
         def replaced(x: Tensor) -> Any:
             return tf.constant(self._exact[name]), lambda upstream: upstream
 
         return super().observe(name, replaced(tensor))
 
-    def settled(self, cell: Cell, t: int, step: Step) -> Step:
-        return step._replace(**{name: self._exact[f"{cell.name} forward {name}"][t] for name in KEPT})
+    def _forward(
+        self,
+        projected: Sequence[np.ndarray],
+        kernels: Sequence[np.ndarray],
+        masks: Sequence[np.ndarray],
+        state: tuple[np.ndarray, np.ndarray],
+        *,
+        cell: Cell,
+    ) -> dict[str, np.ndarray]:
+        kept = {name: self._exact[f"{cell.name} forward {name}"] for name in KEPT}
+        first = state[0][np.newaxis]
+        hidden = kept["hidden"]
+        before = np.concatenate([hidden[1:], first] if cell.backwards else [first, hidden[:-1]])
+        with np.errstate(all="ignore"):
+            sums = lstm.gate_sums(projected, before, kernels=kernels, masks=masks)
+        sequences = {f"{gate}_sum": values for gate, values in zip(GATES, sums, strict=True)} | kept
+        self._saw_forward(projected, sequences, state, cell=cell)
+        return sequences
 
     def settled_gradients(self, cell: Cell, t: int, d_sums: list[np.ndarray]) -> list[np.ndarray]:
-        return [self._exact[f"{cell.name} backward {gate}"][t] for gate in GATES]
+        exact = [self._exact.get(f"{cell.name} backward {gate}") for gate in GATES]
+        return [d_sum if known is None else known[t] for d_sum, known in zip(d_sums, exact, strict=True)]
 
 
 def _place(where: np.ndarray) -> tuple[int, ...]:
@@ -482,22 +492,22 @@ NEARLY = (0.999, 0.9)
 """Shares of the largest float32 that count as an overflow where rounding has hidden it; see the module's text."""
 
 
-def onset(config: TrialConfig, progress: training.Progress, figures: np.ndarray) -> Onset:
+def onset(config: TrialConfig, progress: training.Progress) -> Onset:
     """The very first number that is not finite in the update that `progress` ends with.
 
     Args:
         config: The trial.
         progress: Where it stands after an update that brought one of `EVENTS`.
-        figures: The update's row of `Progress.figures`.
     """
-    number, before = int(progress.update), progress.before
-    rates = figures[[1 + list(FIGURES).index(name) for name in ("hidden_growth", "cell_growth")]]
-    found = seek(config, number, before, Seeker(Structure.of(config), rates=rates))
-    if found is not None:
-        return found
+    number, before, structure = int(progress.update), progress.before, Structure.of(config)
+    if progress.forward:
+        exact = {name: sequence.numpy() for name, sequence in progress.forward.items()}
+        found = seek(config, number, before, ExactSeeker(structure, exact=exact))
+        if found is not None:
+            return found
     exact = captured(config, number, before)
     for share in (1.0, *NEARLY):
-        found = seek(config, number, before, ExactSeeker(Structure.of(config), limit=share * LARGEST, exact=exact))
+        found = seek(config, number, before, ExactSeeker(structure, limit=share * LARGEST, exact=exact))
         if found is not None:
             nearly = "it came close to the largest number in the replay, and did not pass it by rounding"
             return found if share == 1.0 else replace(found, warning=nearly)
@@ -515,7 +525,7 @@ LATE = ("optimizer_state", "weight")
 
 
 def seek(config: TrialConfig, number: int, before: training.Training, seeker: Seeker) -> Onset | None:
-    """The first number of an update that a seeker finds; None where there is none, or the replay is another trial.
+    """The first number of an update that a seeker finds; None where there is none.
 
     Args:
         config: The trial.
@@ -526,7 +536,7 @@ def seek(config: TrialConfig, number: int, before: training.Training, seeker: Se
     settings = training.Settings.of(config)
     with suppress(_Decided):
         training.update(tf.constant(number, tf.int64), before, settings, structure=seeker.structure, instruments=seeker)
-    if seeker.found is None or seeker.differs:
+    if seeker.found is None:
         return None
     return _described(number, seeker.found, warning=_data_warning(seeker))
 

@@ -1,7 +1,8 @@
-"""Where an update can be looked at: the compiled program looks at nothing, a replay at everything."""
+"""Where an update can be looked at: the compiled program keeps the LSTMs' sequences, a replay looks at everything."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from study.engine import lstm
@@ -23,6 +24,29 @@ class Instruments:
     def lstm(self, *arguments: Any, **options: Any) -> tuple[Tensor, tuple[Tensor, Tensor], lstm.Probe]:
         """As `study.engine.lstm.lstm`."""
         return lstm.lstm(*arguments, **options)
+
+
+class Capture(Instruments):
+    """Keeps tensors by name.
+
+    Beside the names of `observe`: `lstm_1/forward forward cell` and so on for the tensors of `lstm.KEPT`, and
+    `lstm_1/forward backward candidate` for the gradient of a gate's sum, each (timesteps, batch, units).
+    """
+
+    def __init__(self) -> None:
+        self.tensors: dict[str, Tensor] = {}
+
+    def observe(self, name: str, tensor: Tensor) -> Tensor:
+        self.tensors[name] = tensor
+        return tensor
+
+    def lstm(self, *arguments: Any, **options: Any) -> tuple[Tensor, tuple[Tensor, Tensor], lstm.Probe]:
+        cell = options["cell"].name
+
+        def keep(phase: str, sequences: Mapping[str, Tensor]) -> None:
+            self.tensors |= {f"{cell} {phase} {name}": sequence for name, sequence in sequences.items()}
+
+        return lstm.lstm(*arguments, **options, keep=keep)
 
 
 BARE = Instruments()

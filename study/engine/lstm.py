@@ -160,12 +160,19 @@ def forward_step(
         activate: The activation.
         gate: The recurrent activation.
     """
-    sums = [x + (hidden * mask) @ kernel for x, mask, kernel in zip(projected, masks, kernels, strict=True)]
+    sums = gate_sums(projected, hidden, kernels=kernels, masks=masks)
     i, f, o = gate(sums[0]), gate(sums[1]), gate(sums[3])
     g = activate(sums[2])
     carried = f * carried + i * g
     activated = activate(carried)
     return Step(sums[0], sums[1], sums[2], sums[3], i, f, g, o, carried, activated, o * activated)
+
+
+def gate_sums(
+    projected: Sequence[Tensor], hidden: Tensor, *, kernels: Sequence[Tensor], masks: Sequence[Tensor]
+) -> list[Tensor]:
+    """What goes into every gate's activation: of one timestep, or of many at once, (timesteps, batch, units)."""
+    return [x + (hidden * mask) @ kernel for x, mask, kernel in zip(projected, masks, kernels, strict=True)]
 
 
 KEPT = ("input", "forget", "candidate", "output", "cell", "activated_cell", "hidden")

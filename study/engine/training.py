@@ -23,7 +23,7 @@ import numpy as np
 
 from study.config import TrialConfig
 from study.engine import GPU_POPULATION, batches, growth, lstm, model, optimizer
-from study.engine.instruments import BARE, Instruments
+from study.engine.instruments import BARE, Capture, Instruments
 from study.engine.model import Wiring
 from study.engine.programs import first_call
 from study.engine.runtime import device_name, tf
@@ -101,6 +101,8 @@ class Progress(NamedTuple):
         first: The first update that brought each of `EVENTS`, int64; 0 where none has.
         now: What the next update starts from.
         before: What the last update started from.
+        forward: What the last update's way forward computed: the sequences of `forward_names`. It only comes out of a
+            program, and only of one that trains one trial; elsewhere it is empty.
     """
 
     update: Tensor
@@ -108,6 +110,12 @@ class Progress(NamedTuple):
     first: Tensor
     now: Training
     before: Training
+    forward: dict[str, Tensor]
+
+
+def forward_names(structure: Structure) -> list[str]:
+    """The sequences of all cells that `lstm.KEPT` names, as `instruments.Capture` calls them."""
+    return [f"{cell} forward {name}" for cell in structure.cells() for name in lstm.KEPT]
 
 
 def initial_weights(config: TrialConfig) -> np.ndarray:
@@ -133,6 +141,7 @@ def start(config: TrialConfig) -> Progress:
         first=tf.zeros(len(EVENTS), tf.int64),
         now=now,
         before=now,
+        forward={},
     )
 
 
@@ -291,7 +300,7 @@ class Program:
     def __call__(self, progress: Progress, settings: Settings, last: Any) -> Progress:
         """Train up to UPDATES_PER_CALL updates on: to update number `last`, the first loss that is not finite, or the
         first update that brings one of `EVENTS`, so that it is known what that update started from."""
-        arguments = progress, settings, tf.constant(last, tf.int64)
+        arguments = progress._replace(forward={}), settings, tf.constant(last, tf.int64)
         done: Progress
         if self._compiled is None:
             which = self.structure, self.population, self.watched
@@ -313,7 +322,10 @@ class Program:
 
         def one(at: Progress, begin: Tensor, settings: Settings) -> Progress:
             number = at.update + 1
-            after, figures, happened = update(number, at.now, settings, structure=self.structure)
+            capture = Capture()
+            after, figures, happened = update(
+                number, at.now, settings, structure=self.structure, instruments=capture if at.forward else BARE
+            )
             if not self.watched:
                 figures = tf.pad(figures[:1], [[0, len(FIGURES)]])
                 happened = happened & np.array([event == "loss" for event in EVENTS])
@@ -324,6 +336,7 @@ class Program:
                 first=tf.where(happened & (at.first == 0), number, at.first),
                 now=after,
                 before=at.now,
+                forward={name: capture.tensors[name] for name in at.forward},
             )
 
         def all_of_them(at: Progress) -> Progress:
@@ -335,6 +348,10 @@ class Program:
             return after
 
         if self.population == 1:
+            if self.watched:
+                # The loop writes what the way back reads anyway: to hand it out takes no time that could be measured.
+                nothing = tf.zeros((self.structure.timesteps, self.structure.batch_size, self.structure.units))
+                progress = progress._replace(forward=dict.fromkeys(forward_names(self.structure), nothing))
             done = tf.while_loop(
                 lambda *at: goes_on(Progress(*at), begin, end),
                 lambda *at: one(Progress(*at), begin, settings),

@@ -37,6 +37,10 @@ def test_it_is_the_update_of_the_training_program_to_the_last_bit(structure):
             assert not np.isfinite(figures[2])  # max_cell
 
 
+def places(found):
+    return found.phase, found.layer, found.direction, found.tensor, found.index, found.value, found.warning
+
+
 DIVERGING = trial(learning_rate=0.12, max_norm=None, updates=40, seed=2)
 
 
@@ -48,20 +52,32 @@ def test_the_onset_from_it_is_that_of_a_replay_in_numpy_where_rounding_does_not_
     replayed = seek(DIVERGING, number, progress.before, Seeker(structure))
     assert found is not None
     assert replayed is not None
-    places = [(one.layer, one.direction, one.tensor, one.timestep, one.sample, one.unit) for one in (found, replayed)]
-    assert places[0] == places[1]
+    assert places(found) == places(replayed)
 
 
-def test_a_replay_that_grows_otherwise_than_the_program_did_is_not_believed():
-    progress, figures = trained(DIVERGING)
-    number, structure = int(progress.update), Structure.of(DIVERGING)
-    rates = figures[[3, 4]]  # hidden_growth, cell_growth
-    found = seek(DIVERGING, number, progress.before, Seeker(structure, rates=rates))
-    assert found is not None
-    assert seek(DIVERGING, number, progress.before, Seeker(structure, rates=rates * 1.1)) is None
-    figures[[3, 4]] *= 1.1
-    believed = onset(DIVERGING, progress, figures)
-    assert (believed.tensor, believed.index, believed.warning) == (found.tensor, found.index, None)
+@pytest.mark.parametrize("structure", range(len(STRUCTURES)))
+def test_what_the_program_keeps_of_the_way_forward_is_that_of_it_to_the_last_bit(structure):
+    generator = random.Random(12)
+    for config in [varied(STRUCTURES[structure], generator) for _ in range(2)]:
+        progress, _ = trained(config)
+        handed_out = captured(config, int(progress.update), progress.before)
+        assert set(progress.forward) < set(handed_out)
+        for name, sequence in progress.forward.items():
+            np.testing.assert_array_equal(sequence, handed_out[name], err_msg=name)
+
+
+def test_the_onset_is_the_same_from_what_the_program_keeps_and_from_all_that_can_be_handed_out():
+    generator = random.Random(13)
+    looked_at = 0
+    for structure in STRUCTURES:
+        for _ in range(3):
+            config = varied(structure, generator).model_copy(update={"learning_rate": 1.0, "max_norm": None})
+            progress, _ = trained(config)
+            if np.any(progress.first.numpy() == int(progress.update)):
+                looked_at += 1
+                known, rest = onset(config, progress), onset(config, progress._replace(forward={}))
+                assert places(known) == places(rest)
+    assert looked_at >= 5
 
 
 def test_a_program_that_is_not_watched_has_the_same_losses():
