@@ -374,8 +374,8 @@ def sweep_lines(trials: int) -> list[str]:
         f"all {trials} would take {loop_wall:.0f} s: {loop_wall / wall:.1f} times the sweep.",
         f"- Timeline, onset and growth: over {len(card_sample(trials, 2 * CARD_SAMPLE))} of these trials, drawn at "
         f"random, the engine computed for {watching['watched']:.1f} s with them and {watching['unwatched']:.1f} s "
-        f"without ({watching['watched'] / watching['unwatched'] - 1:+.1%}). Compiling, the same for any number of trials, "
-        f"took {watching['watched compiling']:.1f} s and {watching['unwatched compiling']:.1f} s.",
+        f"without ({watching['watched'] / watching['unwatched'] - 1:+.1%}). Compiling, the same for any number of "
+        f"trials, took {watching['watched compiling']:.1f} s and {watching['unwatched compiling']:.1f} s.",
     ]
 
 

@@ -118,6 +118,7 @@ def forward_names(structure: Structure) -> list[str]:
     return [f"{cell} forward {name}" for cell in structure.cells() for name in lstm.KEPT]
 
 
+@lru_cache(maxsize=4)  # asked for at the start, by the settings, and once more where an onset is looked for
 def initial_weights(config: TrialConfig) -> np.ndarray:
     """All weights of a trial in one vector, in the order of `Structure.weights`."""
     return np.concatenate([value.ravel() for value in model.initial_weights(config).values()])
