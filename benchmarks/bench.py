@@ -233,7 +233,7 @@ def product_side(case: Case) -> dict[str, float]:
     return {"rate": best}
 
 
-CARD_SAMPLE = 24
+CARD_SAMPLE = 16
 """Trials of a card sweep that the user's loop is timed on: it takes seconds for one."""
 
 
@@ -252,7 +252,7 @@ SIDES: dict[str, Callable[[Case, int], dict[str, float]]] = {
     "compiled": lambda case, population: engine_side("compiled", case, population),
     "product": lambda case, _: product_side(case),
     "loop over card": lambda _, trials: loop_over_card(card_sample(trials, CARD_SAMPLE)),
-    "watching over card": lambda _, trials: watching_over_card(card_sample(trials, 2 * CARD_SAMPLE)),
+    "watching over card": lambda _, trials: watching_over_card(card_sample(trials, 3 * CARD_SAMPLE)),
 }
 
 
@@ -369,7 +369,7 @@ def sweep_lines(trials: int) -> list[str]:
         + " beside the training.",
         f"- The user's loop took {loop['seconds']:.0f} s over {sampled} of these trials, drawn at random; at that rate "
         f"all {trials} would take {loop_wall:.0f} s: {loop_wall / wall:.1f} times the sweep.",
-        f"- Timeline, onset and growth: over {len(card_sample(trials, 2 * CARD_SAMPLE))} of these trials, drawn at "
+        f"- Timeline, onset and growth: over {len(card_sample(trials, 3 * CARD_SAMPLE))} of these trials, drawn at "
         f"random, the engine computed for {watching['watched']:.1f} s with them and {watching['unwatched']:.1f} s "
         f"without ({watching['watched'] / watching['unwatched'] - 1:+.1%}). Compiling, the same for any number of "
         f"trials, took {watching['watched compiling']:.1f} s and {watching['unwatched compiling']:.1f} s.",

@@ -55,14 +55,6 @@ def varied(structure, generator):
     ).model_copy(update={"updates": 6})
 
 
-def same(compiled, reference):
-    """Losses of the first 5 updates within 1e-5 relative, time-to-NaN within one update."""
-    both = min(len(compiled.loss), len(reference.loss), 5)
-    np.testing.assert_allclose(compiled.loss[:both], reference.loss[:both], rtol=1e-5)
-    assert compiled.outcome == reference.outcome
-    assert abs(compiled.updates - reference.updates) <= 1
-
-
 @pytest.mark.parametrize("structure", range(len(STRUCTURES)))
 def test_it_agrees_with_the_reference_on_every_axis(structure):
     generator = random.Random(structure)
@@ -75,10 +67,12 @@ def test_it_agrees_with_the_reference_on_every_axis(structure):
 @pytest.mark.parametrize("semantics", ["keras-3", "keras-2.2.4"])
 def test_it_stops_at_the_first_loss_that_is_not_finite_where_the_reference_does(semantics):
     config = trial(learning_rate=0.12, max_norm=None, semantics=semantics, updates=40)
-    compiled, reference = (run([config], engine=engine)[0] for engine in ("compiled", "reference"))
-    assert compiled.diverged
-    assert 2 <= compiled.updates < config.updates
-    same(compiled, reference)
+    found = compare(config)
+    assert found.compiled.diverged
+    assert 2 <= found.compiled.updates < config.updates
+    assert found.same_verdict
+    assert found.same_time
+    assert found.agrees or found.is_rounding  # losses of 1e31 have the weights' last bits in their fifth digit
 
 
 def test_a_budget_of_any_length_is_kept():
