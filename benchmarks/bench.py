@@ -233,7 +233,7 @@ def product_side(case: Case) -> dict[str, float]:
     return {"rate": best}
 
 
-CARD_SAMPLE = 16
+CARD_SAMPLE = 12
 """Trials of a card sweep that the user's loop is timed on: it takes seconds for one."""
 
 
