@@ -442,8 +442,7 @@ class ExactSeeker(Seeker):
     Args:
         structure: Of the trial.
         limit: As in `Seeker`.
-        exact: By the names of `instruments.Capture`: the sequences of `training.forward_names`, and more where it is
-            known.
+        exact: By the names of `instruments.Capture`: what `training.forward_shapes` names, and more where it is known.
     """
 
     def __init__(self, structure: Structure, *, limit: float = LARGEST, exact: Mapping[str, np.ndarray]) -> None:
@@ -479,6 +478,48 @@ class ExactSeeker(Seeker):
         self._saw_forward(projected, sequences, state, cell=cell)
         return sequences
 
+    def look_through_the_layers(self, config: TrialConfig, before: training.Training) -> None:
+        """Look at the LSTMs alone, layer after layer, as long as what goes into them is finite.
+
+        It tells what the whole update would and takes a fraction of the time, as nothing has to be drawn.
+
+        Args:
+            config: The trial.
+            before: What the update starts from.
+        """
+        structure = self.structure
+        weights = {name: value.numpy() for name, value in training.by_name(before.weights, structure).items()}
+        states = dict(zip(structure.cells(), before.state, strict=True))
+        if not np.isfinite(self._exact.get("front_end", 0)).all():
+            return
+        for layer in range(1, structure.layers + 1):
+            x = self._exact[f"lstm_{layer}_norm"]
+            if not np.isfinite(x).all():
+                return
+            if layer == 1:
+                self._saw_layer("forward", "labels", "labels", self._exact["labels"])
+            for direction in structure.directions:
+                name = f"lstm_{layer}/{direction}"
+                kernels, biases, recurrent = (
+                    np.split(weights[f"{name}/{part}"], len(GATES), axis=-1)
+                    for part in ("kernel", "bias", "recurrent_kernel")
+                )
+                cell = Cell(
+                    name=name,
+                    activation=activations.number_of(config.activation),
+                    recurrent_activation=structure.recurrent_activation,
+                    semantics=structure.semantics,
+                    backwards=direction == "backward",
+                )
+                flat = x.reshape(-1, x.shape[-1])
+                with np.errstate(all="ignore"):
+                    projected = [
+                        (flat @ kernel + bias).reshape(*x.shape[:2], -1)
+                        for kernel, bias in zip(kernels, biases, strict=True)
+                    ]
+                masks, (hidden, carried) = list(self._exact[f"{name} masks"]), states[name]
+                self._forward(projected, recurrent, masks, (hidden.numpy(), carried.numpy()), cell=cell)
+
     def settled_gradients(self, cell: Cell, t: int, d_sums: list[np.ndarray]) -> list[np.ndarray]:
         exact = [self._exact.get(f"{cell.name} backward {gate}") for gate in GATES]
         return [d_sum if known is None else known[t] for d_sum, known in zip(d_sums, exact, strict=True)]
@@ -501,7 +542,12 @@ def onset(config: TrialConfig, progress: training.Progress) -> Onset:
     """
     number, before, structure = int(progress.update), progress.before, Structure.of(config)
     if progress.forward:
-        exact = {name: sequence.numpy() for name, sequence in progress.forward.items()}
+        exact = {name: values.numpy() for name, values in progress.forward.items()}
+        seeker = ExactSeeker(structure, exact=exact)
+        with suppress(_Decided):
+            seeker.look_through_the_layers(config, before)
+        if seeker.found is not None:
+            return _described(number, seeker.found, warning=_data_warning(seeker))
         found = seek(config, number, before, ExactSeeker(structure, exact=exact))
         if found is not None:
             return found

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from study.engine import lstm
+from study.engine.runtime import tf
 
 Tensor: TypeAlias = Any
 
@@ -29,8 +30,9 @@ class Instruments:
 class Capture(Instruments):
     """Keeps tensors by name.
 
-    Beside the names of `observe`: `lstm_1/forward forward cell` and so on for the tensors of `lstm.KEPT`, and
-    `lstm_1/forward backward candidate` for the gradient of a gate's sum, each (timesteps, batch, units).
+    Beside the names of `observe`: `lstm_1/forward forward cell` and so on for the tensors of `lstm.KEPT`,
+    `lstm_1/forward backward candidate` for the gradient of a gate's sum, each (timesteps, batch, units), and
+    `lstm_1/forward masks`, (4, batch, units).
     """
 
     def __init__(self) -> None:
@@ -42,6 +44,8 @@ class Capture(Instruments):
 
     def lstm(self, *arguments: Any, **options: Any) -> tuple[Tensor, tuple[Tensor, Tensor], lstm.Probe]:
         cell = options["cell"].name
+        _, _, masks, _ = arguments
+        self.tensors[f"{cell} masks"] = tf.stack(masks)
 
         def keep(phase: str, sequences: Mapping[str, Tensor]) -> None:
             self.tensors |= {f"{cell} {phase} {name}": sequence for name, sequence in sequences.items()}

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from study.config import TrialConfig
+from study.config import NONE, TrialConfig
 from study.engine import GPU_POPULATION, batches, growth, lstm, model, optimizer
 from study.engine.instruments import BARE, Capture, Instruments
 from study.engine.model import Wiring
@@ -101,8 +101,8 @@ class Progress(NamedTuple):
         first: The first update that brought each of `EVENTS`, int64; 0 where none has.
         now: What the next update starts from.
         before: What the last update started from.
-        forward: What the last update's way forward computed: the sequences of `forward_names`. It only comes out of a
-            program, and only of one that trains one trial; elsewhere it is empty.
+        forward: What the last update's way forward computed, see `forward_shapes`. It only comes out of a program,
+            and only of one that trains one trial; elsewhere it is empty.
     """
 
     update: Tensor
@@ -113,9 +113,19 @@ class Progress(NamedTuple):
     forward: dict[str, Tensor]
 
 
-def forward_names(structure: Structure) -> list[str]:
-    """The sequences of all cells that `lstm.KEPT` names, as `instruments.Capture` calls them."""
-    return [f"{cell} forward {name}" for cell in structure.cells() for name in lstm.KEPT]
+def forward_shapes(structure: Structure) -> dict[str, tuple[int, ...]]:
+    """Names, as `instruments.Capture` gives them, and shapes of what tells where in the LSTMs a number was not finite:
+    their inputs, masks and the sequences of `lstm.KEPT`; and the labels."""
+    timesteps, batch, units = structure.timesteps, structure.batch_size, structure.units
+    shapes: dict[str, tuple[int, ...]] = {"labels": (batch, 1)}
+    if structure.front_end != NONE:
+        shapes["front_end"] = timesteps, batch, structure.features
+    for layer in range(1, structure.layers + 1):
+        shapes[f"lstm_{layer}_norm"] = timesteps, batch, structure.features if layer == 1 else structure.width
+    for cell in structure.cells():
+        shapes[f"{cell} masks"] = len(lstm.GATES), batch, units
+        shapes |= {f"{cell} forward {name}": (timesteps, batch, units) for name in lstm.KEPT}
+    return shapes
 
 
 @lru_cache(maxsize=4)  # asked for at the start, by the settings, and once more where an onset is looked for
@@ -177,7 +187,7 @@ def update(
         dropout=settings.dropout,
         structure=structure,
     )
-    weights = _by_name(now.weights, structure)
+    weights = by_name(now.weights, structure)
     state = dict(zip(structure.cells(), now.state, strict=True))
     inputs, labels = observe("inputs", inputs), observe("labels", labels)
     with tf.GradientTape() as tape:
@@ -206,7 +216,7 @@ def update(
         optimizer.constrain(weight, settings.max_norm)
         if name.startswith("lstm") and name.endswith("kernel")
         else weight
-        for name, weight in _by_name(observe("weights after the step", stepped), structure).items()
+        for name, weight in by_name(observe("weights after the step", stepped), structure).items()
     )
     new_weights = observe("weights", new_weights)
     carried = [new_state[cell] for cell in structure.cells()]
@@ -270,7 +280,8 @@ def _batch(number: Tensor, settings: Settings, *, structure: Structure) -> tuple
     return model.time_major(inputs), tf.where(settings.labels_shuffled, shuffled, bernoulli)
 
 
-def _by_name(vector: Tensor, structure: Structure) -> dict[str, Tensor]:
+def by_name(vector: Tensor, structure: Structure) -> dict[str, Tensor]:
+    """A vector of all weights, or of as many numbers, taken apart by `Structure.weights`."""
     shapes = structure.weights()
     parts = tf.split(vector, [math.prod(shape) for shape in shapes.values()])
     return {name: tf.reshape(part, shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
@@ -350,9 +361,9 @@ class Program:
 
         if self.population == 1:
             if self.watched:
-                # The loop writes what the way back reads anyway: to hand it out takes no time that could be measured.
-                nothing = tf.zeros((self.structure.timesteps, self.structure.batch_size, self.structure.units))
-                progress = progress._replace(forward=dict.fromkeys(forward_names(self.structure), nothing))
+                # The way back reads it anyway: to hand it out takes no time that could be measured.
+                shapes = forward_shapes(self.structure)
+                progress = progress._replace(forward={name: tf.zeros(shape) for name, shape in shapes.items()})
             done = tf.while_loop(
                 lambda *at: goes_on(Progress(*at), begin, end),
                 lambda *at: one(Progress(*at), begin, settings),
