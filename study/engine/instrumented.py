@@ -421,12 +421,12 @@ class Seeker(Recorder):
             raise _Decided
 
     def _first_beyond(self, group: Sequence[Observed], time_step: int | None) -> _Found | None:
-        beyond = [~(np.abs(one.values) <= self._limit) for one in group]
+        beyond = [self._beyond(one.values) for one in group]
         if time_step is None:
             return next(
                 (_Found(one, _place(where)) for one, where in zip(group, beyond, strict=True) if where.any()), None
             )
-        at = [where.any(axis=(1, 2))[::time_step] for where in beyond]
+        at = [np.asarray(where.any(axis=(1, 2)))[::time_step] for where in beyond]
         firsts = [int(np.argmax(where)) if where.any() else len(where) for where in at]
         first = min(firsts)
         if first == len(at[0]):
@@ -434,6 +434,10 @@ class Seeker(Recorder):
         which = firsts.index(first)
         t = first if time_step == 1 else len(at[0]) - 1 - first
         return _Found(group[which], (t, *_place(beyond[which][t])))
+
+    def _beyond(self, values: np.ndarray) -> np.ndarray:
+        finite: np.ndarray = np.isfinite(values) if self._limit == LARGEST else np.abs(values) <= self._limit
+        return ~finite
 
 
 class ExactSeeker(Seeker):
@@ -500,10 +504,7 @@ class ExactSeeker(Seeker):
                 self._saw_layer("forward", "labels", "labels", self._exact["labels"])
             for direction in structure.directions:
                 name = f"lstm_{layer}/{direction}"
-                kernels, biases, recurrent = (
-                    np.split(weights[f"{name}/{part}"], len(GATES), axis=-1)
-                    for part in ("kernel", "bias", "recurrent_kernel")
-                )
+                kernel, bias, recurrent = (weights[f"{name}/{part}"] for part in ("kernel", "bias", "recurrent_kernel"))
                 cell = Cell(
                     name=name,
                     activation=activations.number_of(config.activation),
@@ -511,14 +512,11 @@ class ExactSeeker(Seeker):
                     semantics=structure.semantics,
                     backwards=direction == "backward",
                 )
-                flat = x.reshape(-1, x.shape[-1])
                 with np.errstate(all="ignore"):
-                    projected = [
-                        (flat @ kernel + bias).reshape(*x.shape[:2], -1)
-                        for kernel, bias in zip(kernels, biases, strict=True)
-                    ]
+                    projected = (x.reshape(-1, x.shape[-1]) @ kernel + bias).reshape(*x.shape[:2], -1)
+                projections, recurrents = (np.split(values, len(GATES), axis=-1) for values in (projected, recurrent))
                 masks, (hidden, carried) = list(self._exact[f"{name} masks"]), states[name]
-                self._forward(projected, recurrent, masks, (hidden.numpy(), carried.numpy()), cell=cell)
+                self._forward(projections, recurrents, masks, (hidden.numpy(), carried.numpy()), cell=cell)
 
     def settled_gradients(self, cell: Cell, t: int, d_sums: list[np.ndarray]) -> list[np.ndarray]:
         exact = [self._exact.get(f"{cell.name} backward {gate}") for gate in GATES]
