@@ -60,7 +60,7 @@ def run_trial(
             trial.read(_Told.of(progress))
             if trial.needs_onset:
                 trial.onset = instrumented.onset(config, progress)
-            del progress  # before the next call makes another: its sequences can take hundreds of megabytes
+            del progress  # before the next call makes another; `calls` keeps no more of it than it needs
         trial.seconds = time.perf_counter() - begin
         return trial.result()
 

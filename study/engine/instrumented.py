@@ -1,8 +1,9 @@
 """An update once more, step by step in NumPy, with everything in it looked at.
 
 The compiled program says at which update the first number was not finite, and keeps what that update started from.
-From there `onset` runs the same update again: `training.update` itself, executed operation by operation, with the same
-formulas for a timestep (`lstm.forward_step`, `lstm.backward_step`) on NumPy arrays.
+Where the LSTMs made that number, `onset` finds it in what the program has kept of its way forward. Elsewhere it runs
+the same update again: `training.update` itself, executed operation by operation, with the same formulas for a timestep
+(`lstm.forward_step`, `lstm.backward_step`) on NumPy arrays.
 
 NumPy's matrix products round differently in the last bits, which some trials amplify until they are another trial. So
 every timestep starts from what the compiler computed: of the way forward the program has kept it, and where the way

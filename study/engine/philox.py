@@ -79,7 +79,7 @@ def bits(seed: Sequence[Tensor], count: int) -> Tensor:
     """
     if tf.executing_eagerly():
         # Operation by operation, the rounds' dispatch would take ten times longer than their arithmetic.
-        return _bits_in_graph(*seed, tf.constant(count))
+        return _bits_in_graph(*seed, tf.constant(count, tf.int64))
     return _bits(seed, count)
 
 

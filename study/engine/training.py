@@ -415,3 +415,4 @@ def calls(config: TrialConfig, *, program: Program | None = None) -> Iterator[Pr
         progress = program(progress, settings, config.updates)
         loss = float(progress.figures[int(progress.update) - done - 1, 0])
         yield progress
+        progress = progress._replace(forward={})  # it can take hundreds of megabytes

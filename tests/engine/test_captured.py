@@ -95,6 +95,25 @@ def test_a_program_that_is_not_watched_has_the_same_losses():
     np.testing.assert_array_equal(losses(training.calls(DIVERGING, program=program)), losses(training.calls(DIVERGING)))
 
 
+def test_what_a_call_keeps_of_the_way_forward_is_gone_before_the_next_call():
+    calls = training.calls(trial(activation="tanh", updates=2 * training.UPDATES_PER_CALL))
+    progress = next(calls)
+    kept = {name: weakref.ref(tensor) for name, tensor in progress.forward.items()}
+    assert kept
+    del progress
+    alive = []
+    original = training.Program.__call__
+
+    def called(self, *arguments):
+        alive.extend(name for name, tensor in kept.items() if tensor() is not None)
+        return original(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training.Program, "__call__", called)
+        next(calls)
+    assert alive == []
+
+
 def test_a_replay_leaves_nothing_behind():
     progress, _ = trained(DIVERGING)
     seeker = Seeker(Structure.of(DIVERGING))
