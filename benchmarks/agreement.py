@@ -1,21 +1,24 @@
 """Hold the compiled engine against the reference on trials of the card space, and write what differs and why.
 
-python benchmarks/agreement.py [--trials 200] [--workers 2] [--out benchmarks/agreement.md]
+    python benchmarks/agreement.py [--trials 200] [--workers 2] [--out benchmarks/agreement.md]
+
+Interrupted, it goes on where it was when it is started again at the same commit.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
-import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from bench import card_trial
+from joblib import Memory
 
 from study.config import TrialConfig, as_text
 from study.engine.agreement import NUDGED, ONE_ROUNDING, Comparison, compare
-from study.environment import available_cores, machine, versions
+from study.environment import available_cores, git_commit, machine, versions
+from study.home import home_folder
 
 
 def drawn(trials: int) -> list[TrialConfig]:
@@ -29,7 +32,7 @@ def drawn(trials: int) -> list[TrialConfig]:
     ]
 
 
-def report(found: list[Comparison], *, minutes: float) -> str:
+def report(found: list[Comparison]) -> str:
     """What was found, as Markdown."""
 
     def share(name: str) -> str:
@@ -42,17 +45,16 @@ def report(found: list[Comparison], *, minutes: float) -> str:
         "# Agreement of the compiled engine with the reference",
         "",
         f"{len(found)} trials of the card space, every second one under keras-2.2.4; {diverged} of them diverge in the "
-        f"reference. {minutes:.0f} minutes on {machine()}; "
-        f"{', '.join(f'{name} {number}' for name, number in versions().items())}.",
+        f"reference. On {machine()}; {', '.join(f'{name} {number}' for name, number in versions().items())}.",
         "",
         f"- losses of the first 5 updates within 1e-5 relative: {share('same_losses')};",
         f"- the same verdict: {share('same_verdict')};",
         f"- time-to-NaN within one update: {share('same_time')}.",
         "",
-        f"Where one of the three differs, the reference was run {NUDGED} times more from initial weights moved by "
-        "their last bit. Rounding is the cause where that changes as much: the losses by at least a "
-        f"{ONE_ROUNDING}th of the difference (the weights move once, the engines round in every operation), "
-        "the verdict too, and time-to-NaN by at least half as many updates. "
+        f"Where one of the three differs, the reference was run {NUDGED} times more with all initial weights and the "
+        "inputs of all batches moved by their last bit. Rounding is the cause where that changes as much: the losses "
+        f"by at least a {ONE_ROUNDING}th of the difference (what comes in is moved, the engines round in every "
+        "operation), the verdict too, and time-to-NaN by at least half as many updates. "
         f"That holds for {sum(one.is_rounding for one in differing)} of {len(differing)}.",
         "",
         "| trial | activation | semantics | compiled | reference | nudged references | losses differ by | nudged by "
@@ -76,14 +78,15 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=available_cores())
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("agreement.md"))
     options = parser.parse_args()
-    began = time.perf_counter()
     found: list[Comparison] = []
+    kept = Memory(home_folder() / "agreement" / (git_commit() or "unknown"), verbose=0)
     with ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for done in as_completed([pool.submit(compare, config) for config in drawn(options.trials)]):
+        for done in as_completed([pool.submit(kept.cache(compare), config) for config in drawn(options.trials)]):
             found.append(done.result())
             print(f"{len(found)} of {options.trials}, {sum(not one.agrees for one in found)} differ", flush=True)
     found.sort(key=lambda one: one.reference.config.seed)
-    options.out.write_text(report(found, minutes=(time.perf_counter() - began) / 60), encoding="utf-8")
+    options.out.write_text(report(found), encoding="utf-8")
+    kept.clear()
     print(f"written to {options.out}")
 
 

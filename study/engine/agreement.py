@@ -2,13 +2,14 @@
 
 The engines compute the same formulas in another order, so their numbers differ in the last bits, and a trial close to
 divergence amplifies that until losses, time-to-NaN or verdict differ. Whether a difference is of this kind can be
-asked of the reference alone: started from weights that are moved by their last bit, it differs from itself as much.
+asked of the reference alone: with initial weights and batches that are moved by their last bit, it differs from itself
+as much.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,9 +27,8 @@ NUDGED = 8
 """Trials of the reference, each from other last bits, that are held against a difference."""
 
 ONE_ROUNDING = 10
-"""How many times the reference's own spread a difference of losses may be: weights are moved once, where the engines
+"""How many times the reference's own spread a difference of losses may be: what comes in is moved, where the engines
 round differently in every operation."""
-
 
 SMALLEST = float(np.finfo(np.float32).tiny)
 """Losses closer to zero are compared as if they were this."""
@@ -36,7 +36,7 @@ SMALLEST = float(np.finfo(np.float32).tiny)
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A trial by both engines; and by the reference from nudged weights, where the two differ."""
+    """A trial by both engines; and by the nudged reference, where the two differ."""
 
     compiled: TrialResult
     reference: TrialResult
@@ -49,7 +49,7 @@ class Comparison:
 
     @property
     def spread(self) -> float:
-        """The same between the reference and itself from nudged weights; NaN where that was not asked for."""
+        """The same between the reference and itself, nudged; NaN where that was not asked for."""
         return max((loss_difference(result, self.reference) for result in self.nudged), default=math.nan)
 
     @property
@@ -88,18 +88,25 @@ def compare(config: TrialConfig) -> Comparison:
     found = Comparison(compiled=fast, reference=slow, nudged=())
     if found.agrees:
         return found
-    nudged = (reference.run_trial(config, weights=nudged_weights(config, which)) for which in range(NUDGED))
-    return Comparison(compiled=fast, reference=slow, nudged=tuple(nudged))
+    return replace(found, nudged=tuple(nudged_trial(config, which) for which in range(NUDGED)))
 
 
-def nudged_weights(config: TrialConfig, which: int) -> dict[str, np.ndarray]:
-    """Initial weights of a trial, each of them but zeros moved up or down to the next float32, at random."""
-    draw = np.random.default_rng([config.seed, which])
-    nudged = {}
-    for name, value in batches.initial_weights(config).items():
-        towards = np.where(draw.random(value.shape) < 0.5, -np.inf, np.inf).astype(np.float32)
-        nudged[name] = np.where(value == 0, value, np.nextafter(value, towards))
-    return nudged
+def nudged_trial(config: TrialConfig, which: int) -> TrialResult:
+    """The reference's trial with all initial weights and the inputs of all batches moved by their last bit."""
+    return reference.run_trial(
+        config,
+        weights={
+            name: nudged(value, np.random.default_rng([config.seed, which, 0, position]))
+            for position, (name, value) in enumerate(batches.initial_weights(config).items())
+        },
+        inputs_as=lambda update, inputs: nudged(inputs, np.random.default_rng([config.seed, which, update])),
+    )
+
+
+def nudged(value: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    """A float32 array with each number but zeros moved up or down to the next float32, at random."""
+    towards = np.where(draw.random(value.shape) < 0.5, np.float32(-np.inf), np.float32(np.inf))
+    return np.where(value == 0, value, np.nextafter(value, towards))
 
 
 def loss_difference(one: TrialResult, other: TrialResult) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
@@ -30,7 +30,12 @@ def run(configs: Sequence[TrialConfig]) -> list[TrialResult]:
     return [run_trial(config) for config in configs]
 
 
-def run_trial(config: TrialConfig, *, weights: Mapping[str, np.ndarray] | None = None) -> TrialResult:
+def run_trial(
+    config: TrialConfig,
+    *,
+    weights: Mapping[str, np.ndarray] | None = None,
+    inputs_as: Callable[[int, np.ndarray], np.ndarray] | None = None,
+) -> TrialResult:
     """Train until the first loss that is not finite, or to the budget.
 
     Trials of several threads take turns: there is one thread to compute with, and trials of one structure share
@@ -39,6 +44,8 @@ def run_trial(config: TrialConfig, *, weights: Mapping[str, np.ndarray] | None =
     Args:
         config: The trial.
         weights: What it starts from, instead of `batches.initial_weights`.
+        inputs_as: Takes an update's number and its inputs, (batch_size, timesteps, features), and returns those to
+            train on instead.
     """
     with _one_at_a_time:
         start = time.perf_counter()
@@ -47,7 +54,7 @@ def run_trial(config: TrialConfig, *, weights: Mapping[str, np.ndarray] | None =
             training.model.set_weights(weights)
         losses: list[float] = []
         while len(losses) < config.updates and (not losses or math.isfinite(losses[-1])):
-            losses.append(training.update(len(losses) + 1))
+            losses.append(training.update(len(losses) + 1, inputs_as=inputs_as))
         return TrialResult(
             config=config,
             loss=tuple(losses),
@@ -291,8 +298,11 @@ class Training:
             variable.assign(value)
         self.optimizer.learning_rate.assign(config.learning_rate)
 
-    def update(self, number: int) -> float:
-        """Do update number `number`, from 1, and return its loss: that of its batch, before the weights change."""
+    def update(self, number: int, *, inputs_as: Callable[[int, np.ndarray], np.ndarray] | None = None) -> float:
+        """Do update number `number`, from 1, and return its loss: that of its batch, before the weights change.
+
+        `inputs_as` is explained in `run_trial`.
+        """
         config = self.config
         seed, update = tf.constant(config.seed, tf.int64), tf.constant(number, tf.int64)
         inputs, labels = _batch_in_graph(
@@ -305,6 +315,8 @@ class Training:
             label_balance=tf.constant(config.label_balance, tf.float64),
             label_sampling=config.label_sampling,
         )
+        if inputs_as is not None:
+            inputs = tf.constant(inputs_as(number, inputs.numpy()))
         loss = self._step(
             inputs,
             labels,

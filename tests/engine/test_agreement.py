@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from study.config import TrialConfig
-from study.engine.agreement import Comparison, compare, loss_difference, nudged_weights
-from study.engine.batches import initial_weights
+from study.engine import reference
+from study.engine.agreement import Comparison, compare, loss_difference, nudged, nudged_trial
 from study.home import space_folders
 from study.result import TrialResult
 from study.samplers import build_sampler
@@ -71,11 +71,29 @@ def test_losses_differ_infinitely_where_one_is_finite():
     assert loss_difference(result(*[0.5] * 9, 0.7), SURVIVED) == 0
 
 
-def test_nudged_weights_are_the_neighbouring_float32_numbers():
-    config = TrialConfig(units=4, features=3)
-    one, other = nudged_weights(config, 0), nudged_weights(config, 1)
-    for name, value in initial_weights(config).items():
-        moved = np.abs(one[name] - value)
-        np.testing.assert_array_equal(moved > 0, value != 0)
-        assert (moved <= np.spacing(np.abs(value))).all()
-    assert any(not np.array_equal(one[name], other[name]) for name in one)
+def test_nudged_numbers_are_the_neighbouring_float32_numbers():
+    value = np.random.default_rng(0).normal(size=(20, 30)).astype(np.float32)
+    value[0] = 0
+    one, other = (nudged(value, np.random.default_rng(seed)) for seed in (1, 2))
+    assert one.dtype == np.float32
+    moved = np.abs(one - value)
+    np.testing.assert_array_equal(moved > 0, value != 0)
+    assert (moved <= np.spacing(np.abs(value))).all()
+    assert not np.array_equal(one, other)
+
+
+def test_a_nudged_trial_repeats_and_stays_close_where_nothing_diverges():
+    config = TrialConfig(**SMALL | {"activation": "tanh", "updates": 3})
+    plain, trials = reference.run_trial(config), [nudged_trial(config, which) for which in range(6)]
+    assert nudged_trial(config, 5).loss == trials[5].loss
+    assert len({trial.loss for trial in trials}) > 1
+    assert 0 < max(loss_difference(trial, plain) for trial in trials) < 1e-5
+
+
+def test_the_inputs_of_every_batch_can_be_changed():
+    config = TrialConfig(**SMALL | {"activation": "tanh", "updates": 3})
+    seen = {}
+    result = reference.run_trial(config, inputs_as=lambda update, inputs: seen.setdefault(update, inputs))
+    assert list(seen) == [1, 2, 3]
+    assert {inputs.shape for inputs in seen.values()} == {(8, 100, 3)}
+    assert result.loss == reference.run_trial(config).loss
