@@ -3,7 +3,7 @@
 Read `batches` (what a trial is fed; its bits are `philox`'s), `keras_2_2_4` (the older arithmetic) and `reference` (a
 trial on Keras's own layers) in that order; then the compiled engine: `activations`, `lstm`, `model`, `optimizer`,
 `training`, `compiled`, and for populations `side_by_side`; then what looks into it: `growth`, `instruments`,
-`instrumented`, `captured`, `dissect`; and `agreement`, which holds the one engine against the other.
+`recorder`, `captured`, `seeker`, `dissect`; and `agreement`, which holds the one engine against the other.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from study.config import TrialConfig
-from study.engine import instrumented, training
+from study.engine import seeker, training
 from study.engine.runtime import device_name, tf
 from study.engine.structure import Structure
 from study.engine.training import Progress, Settings
@@ -59,7 +59,7 @@ def run_trial(
             watch(progress)
             trial.read(_Told.of(progress))
             if trial.needs_onset:
-                trial.onset = instrumented.onset(config, progress)
+                trial.onset = seeker.onset(config, progress)
             del progress  # before the next call makes another; `calls` keeps no more of it than it needs
         trial.seconds = time.perf_counter() - begin
         return trial.result()
@@ -111,7 +111,7 @@ def run_side_by_side(configs: Sequence[TrialConfig], *, population: int) -> Iter
                 begin = time.perf_counter()
                 trial.read(_Told(told.update[slot], told.figures[slot], told.first[slot]))
                 if trial.needs_onset:
-                    trial.onset = instrumented.onset(trial.config, _of_slot(progress, slot))
+                    trial.onset = seeker.onset(trial.config, _of_slot(progress, slot))
                 trial.seconds += share + time.perf_counter() - begin
                 if trial.finished:
                     slots[slot] = None

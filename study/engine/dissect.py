@@ -16,8 +16,8 @@ from study.anatomy.dissection import AFTER, AT, BEFORE, LAST, ONSET, Dissection,
 from study.anatomy.reduce import Heatmap, Histogram, Statistics
 from study.config import TrialConfig
 from study.engine import batches, compiled, training
-from study.engine.instrumented import Recorder
 from study.engine.lstm import GATES
+from study.engine.recorder import Recorder
 from study.engine.runtime import tf
 from study.engine.structure import Structure
 from study.result import TrialResult

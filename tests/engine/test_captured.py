@@ -11,7 +11,7 @@ import pytest
 
 from study.engine import training
 from study.engine.captured import captured
-from study.engine.instrumented import ExactSeeker, Seeker, onset, seek
+from study.engine.seeker import ExactSeeker, Seeker, onset, seek
 from study.engine.structure import Structure
 from tests.engine.test_compiled import STRUCTURES, trial, varied
 

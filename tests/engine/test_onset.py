@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from study.config import TrialConfig
-from study.engine import instrumented, run, training
-from study.engine.instrumented import Recorder
+from study.engine import run, seeker, training
+from study.engine.recorder import Recorder
 from study.engine.runtime import tf
+from study.engine.seeker import Seeker
 from study.engine.structure import Structure
 from study.growth import FIGURES
 from study.onset import EVENTS
@@ -68,9 +69,9 @@ def explosive(structure, generator):
     )
 
 
-def seek(config, number, before, seeker=instrumented.Seeker):
-    """The onset in an update by a replay in NumPy."""
-    return instrumented.seek(config, number, before, seeker(Structure.of(config)))
+def seek(config, number, before, of=Seeker):
+    """The onset in an update by a replay in NumPy, with the seeker of a structure."""
+    return seeker.seek(config, number, before, of(Structure.of(config)))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ def test_a_state_that_is_not_finite_is_never_passed_over_in_the_growth():
 # --- planted faults -------------------------------------------------------------------------------------------------
 
 
-class Planted(instrumented.Seeker):
+class Planted(Seeker):
     """Changes what is shown at one place, or what the update goes on with behind it."""
 
     def __init__(self, structure, *, name, change, behind=False):
@@ -191,8 +192,7 @@ def onset_with(config, *, name=None, change=None, behind=False, weights=None):
         changed = by_name(start.weights.numpy(), Structure.of(config))
         changed[place[0]][place[1:]] = value
         start = start._replace(weights=tf.constant(np.concatenate([part.ravel() for part in changed.values()])))
-    seeker = partial(Planted, name=name, change=change, behind=behind) if name else instrumented.Seeker
-    return seek(config, 1, start, seeker)
+    return seek(config, 1, start, partial(Planted, name=name, change=change, behind=behind) if name else Seeker)
 
 
 def put(place, value):
