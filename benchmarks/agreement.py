@@ -2,7 +2,7 @@
 
     python benchmarks/agreement.py [--trials 200] [--workers 2] [--out benchmarks/agreement.md]
 
-Interrupted, it goes on where it was when it is started again at the same commit.
+Interrupted, it goes on where it was when it is started again at the same commit, with no file changed.
 """
 
 from __future__ import annotations
@@ -79,11 +79,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("agreement.md"))
     options = parser.parse_args()
     found: list[Comparison] = []
-    kept = Memory(home_folder() / "agreement" / (git_commit() or "unknown"), verbose=0)
+    commit = git_commit()
+    known = commit is not None and not commit.endswith("-dirty")
+    kept = Memory(home_folder() / "agreement" / str(commit) if known else None, verbose=0)
     with ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for done in as_completed([pool.submit(kept.cache(compare), config) for config in drawn(options.trials)]):
-            found.append(done.result())
-            print(f"{len(found)} of {options.trials}, {sum(not one.agrees for one in found)} differ", flush=True)
+        try:
+            for done in as_completed([pool.submit(kept.cache(compare), config) for config in drawn(options.trials)]):
+                found.append(done.result())
+                print(f"{len(found)} of {options.trials}, {sum(not one.agrees for one in found)} differ", flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     found.sort(key=lambda one: one.reference.config.seed)
     options.out.write_text(report(found), encoding="utf-8")
     kept.clear()

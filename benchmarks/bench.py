@@ -166,7 +166,7 @@ def loop_side(case: Case) -> dict[str, float]:
 
 
 def loop_over_card(trials: Sequence[int]) -> dict[str, float]:
-    """Seconds of the user's loop over these trials of the card space."""
+    """Seconds of the user's loop over these trials of the card space, and its updates."""
     marks = users_loop([card_trial(number) for number in trials])
     return {"seconds": marks[-1][-1] - marks[0][0], "updates": float(sum(len(trial) - 1 for trial in marks))}
 
@@ -210,6 +210,7 @@ def watching_over_card(trials: Sequence[int]) -> dict[str, float]:
                 began = time.process_time()
                 train(first)
                 seconds[f"{side} compiling"] += time.process_time() - began
+            training.initial_weights.cache_clear()  # each side draws its own
             began = time.process_time()
             train(config)
             seconds[side] += time.process_time() - began
@@ -356,10 +357,11 @@ def sweep_lines(trials: int) -> list[str]:
     trained = float(report.table["wall_seconds"].sum())
     cores = available_cores()
     own = time.process_time() - own_before
-    sampled = len(card_sample(trials, CARD_SAMPLE))
+    sample = card_sample(trials, CARD_SAMPLE)
+    in_sample = int(report.table.set_index("trial_number").loc[sample, "updates"].sum())
     loop = measure("loop over card", CASES[0], population=trials)[0]
-    loop_wall = loop["seconds"] / sampled * trials
-    watching = measure("watching over card", CASES[0], population=trials)[0]
+    loop_wall = loop["seconds"] / len(sample) * trials
+    watching = measure("watching over card", CASES[0], threads=1, population=trials)[0]
     return [
         f"A sweep of `card`, {trials} trials, {updates} updates: {wall:.0f} s of wall time, everything included; "
         f"its {cores} workers trained for {trained / wall / cores:.0%} of it.",
@@ -368,8 +370,9 @@ def sweep_lines(trials: int) -> list[str]:
         f"{own / wall / cores:.1%} of the {cores} cores' time; while it also waited for the disk, "
         + " and ".join(f"{package} took {seconds:.1f} s ({seconds / wall:.1%})" for package, seconds in spent.items())
         + " beside the training.",
-        f"- The user's loop took {loop['seconds']:.0f} s over {sampled} of these trials, drawn at random; at that rate "
-        f"all {trials} would take {loop_wall:.0f} s: {loop_wall / wall:.1f} times the sweep.",
+        f"- The user's loop took {loop['seconds']:.0f} s over {len(sample)} of these trials, drawn at random, "
+        f"{loop['updates']:.0f} updates with its own draws against {in_sample} in the sweep; at that rate all {trials} "
+        f"would take {loop_wall:.0f} s: {loop_wall / wall:.1f} times the sweep.",
         f"- Timeline, onset and growth: over {len(card_sample(trials, 3 * CARD_SAMPLE))} of these trials, drawn at "
         f"random, the engine computed for {watching['watched']:.1f} s with them and {watching['unwatched']:.1f} s "
         f"without ({watching['watched'] / watching['unwatched'] - 1:+.1%}). Compiling, the same for any number of "

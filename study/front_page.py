@@ -77,12 +77,12 @@ def run_notebook(path: Path, *, out: Path) -> None:
         out: Where it is written with its outputs.
 
     Raises:
-        UserError: nbclient is not installed, or a cell raised an error.
+        UserError: nbclient is not installed, or a cell raised an error or took more than NOTEBOOK_SECONDS.
     """
     try:
         import nbformat as formats
         from nbclient import NotebookClient
-        from nbclient.exceptions import CellExecutionError
+        from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
     except ImportError as error:
         raise UserError("running notebooks takes JupyterLab; `make setup` installs it") from error
     # Its functions have no types.
@@ -99,8 +99,15 @@ def run_notebook(path: Path, *, out: Path) -> None:
         client.execute(stderr=subprocess.DEVNULL)
     except CellExecutionError as error:
         raise UserError(f"{path}: a cell raised {error.ename}: {error.evalue}") from error
+    except CellTimeoutError as error:
+        raise UserError(f"{path}: a cell was not done after {NOTEBOOK_SECONDS} seconds") from error
+    except DeadKernelError as error:
+        raise UserError(f"{path}: its kernel died, perhaps for want of memory") from error
     for cell in notebook.cells:
         # When a cell ran is no result: without it, the same outputs are the same file.
         cell.metadata.pop("execution", None)
     notebook.metadata.pop("widgets", None)
-    nbformat.write(notebook, out)
+    # A kill while it is written must not leave half a notebook.
+    whole = out.with_name(f".{out.name}.new")
+    nbformat.write(notebook, whole)
+    whole.replace(out)

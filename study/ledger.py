@@ -175,8 +175,12 @@ class Ledger:
 
         values = self._space.choose(value)
         trial = optuna.trial.create_trial(state=TrialState.RUNNING, params=values, distributions=distributions)
-        self._asked[number] = self._storage.create_new_trial(self._study_id, trial)
+        trial_id = self._storage.create_new_trial(self._study_id, trial)
         self._next = number + 1
+        if self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number) != trial_id:
+            # Somebody else has added a trial, or an answer was lost and the store was asked once more by Optuna.
+            number, self._next = self._storage.get_trial_number_from_id(trial_id), None
+        self._asked[number] = trial_id
         return number, self._space.config(values, seed=self._seed_of(number))
 
     def _seed_of(self, number: int) -> int:

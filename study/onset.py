@@ -82,7 +82,7 @@ class Onset:
     index: tuple[int, ...] = ()
     """Place in the tensor."""
     value: str
-    """`inf`, `-inf` or `nan`."""
+    """`inf`, `-inf` or `nan`; a number close to the largest where rounding hides its overflow, as `warning` says."""
     operands: Mapping[str, float] = field(default_factory=dict)
     """The numbers it was made of, by name."""
     warning: str | None = None

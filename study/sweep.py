@@ -152,6 +152,7 @@ class _Sweep:
         self._draw = draw
         self._workers: Workers | None = None
         self._configs: dict[int, TrialConfig] = {}
+        self._asked_for: set[int] = set()
         self._journalled: deque[Record] = deque()
         self._progress = Progress(console=console, total=space.trials)
         self._tracker = Tracker(
@@ -227,7 +228,7 @@ class _Sweep:
     def _draw_pages(self, workers: Callable[[int], AbstractContextManager[Workers]]) -> None:
         if self._options.anatomy:
             write_pages(
-                (record for record in self._ledger.finished() if self._ledger.is_asked_for(record)),
+                (record for record in self._ledger.finished() if record.number in self._asked_for),
                 tracker=self._tracker,
                 workers=workers,
                 draw=self._draw,
@@ -291,6 +292,7 @@ class _Sweep:
 
     def _count(self, record: Record, *, now: bool = True) -> None:
         if self._ledger.is_asked_for(record):
+            self._asked_for.add(record.number)
             self._progress.count(record.result, now=now)
 
     def _while_the_tracking_server_is_away(self) -> None:

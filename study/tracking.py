@@ -407,7 +407,8 @@ def read_results(*, uri: str, study: str) -> pd.DataFrame:
     Columns: `trial_number`, `outcome` (diverged, survived or failed), `time_to_nan` (missing where the trial
     did not diverge), `updates` (those run), `wall_seconds`, every axis (`updates` under the name `budget`),
     the timeline (`nonfinite_gate` and so on, `loss_exceeded`), the onset (`onset_update`, `onset_phase`,
-    `onset_layer`, `onset_direction`, `onset_tensor`, `onset_value`, `onset_timestep`, `onset_sample`, `onset_unit`),
+    `onset_layer`, `onset_direction`, `onset_tensor`, `onset_value`, `onset_warning`, `onset_timestep`, `onset_sample`,
+    `onset_unit`),
     the last finite value of each of `study.growth.FIGURES`, `engine`, `device`, `loss_at_divergence`, `failure`,
     `run_id`.
 

@@ -417,6 +417,22 @@ def test_a_sweep_keeps_pages_of_exemplary_trials_once_and_the_command_writes_any
             anatomy(bad)
 
 
+def test_a_sweep_of_listed_configurations_keeps_pages_too(study: Study, home: Path, tmp_path: Path) -> None:
+    space = tmp_path / "space.yaml"
+    space.write_text(
+        "about: A list, one of it twice.\n"
+        "fixed: {units: 4, timesteps: 12, features: 3, batch_size: 4, max_norm: none, clipnorm: none}\n"
+        "configurations:\n"
+        "  - {learning_rate: 1e+30, seed: 1}\n  - {learning_rate: 1e+30, seed: 1}\n  - {learning_rate: 1e-6, seed: 2}\n"
+        "updates: 3\n"
+    )
+    answer = study("sweep", str(space), "--name", "listed", "--workers", "1")
+    assert answer.returncode == 0, answer.stderr
+    assert re.search(r"writing the anatomy of [12] exemplary trials? to MLflow", answer.stdout)
+    pages = list(home.glob("artifacts/listed/*/artifacts/anatomy.html"))
+    assert 1 <= len(pages) <= 2
+
+
 def test_a_trial_can_write_its_page_and_still_print_one_json_object(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,7 +25,7 @@ def test_help_answers_in_under_a_second_without_tensorflow_or_mlflow(study: Stud
         seconds.append(time.monotonic() - began)
         assert answer.returncode == 0
     assert min(seconds) < 1
-    for command in ("", "trial", "sweep", "results", "anatomy", "ui"):
+    for command in ("", "trial", "sweep", "results", "anatomy", "replay", "report", "claims", "figures", "ui"):
         arguments = [*([command] if command else []), "--help"]
         code = f"import sys, study.cli; study.cli.study.main({arguments}, standalone_mode=False); print(*sys.modules)"
         answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -80,3 +80,20 @@ def test_a_ledger_left_in_the_middle_gives_the_trials_of_one_that_was_not(tmp_pa
     assert again == {number: config for number, config in expected.items() if number not in (0, 3)}
     assert {record.number: record.config for record in resumed.finished()} == expected
     resumed.close()
+
+
+def test_trials_that_somebody_else_adds_are_nobody_else_s(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path, parse(SPACES["sobol"]))
+    other = optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path}/optuna.db")
+    asked = [ledger.ask()]
+    other.ask()  # takes number 1
+    asked += [ledger.ask() for _ in range(2)]
+    for number, config in asked:
+        finish(ledger, number, config)
+    ledger.close()
+    assert [number for number, _ in asked] == [0, 2, 3]
+    assert [config.seed for _, config in asked] == [SEED * TRIALS_LIMIT + number for number in (0, 2, 3)]
+    states = [trial.state.name for trial in other.trials]
+    assert states == ["COMPLETE", "RUNNING", "COMPLETE", "COMPLETE"]
+    for number, config in asked:
+        assert other.trials[number].params["learning_rate"] == config.learning_rate

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -131,8 +130,3 @@ def test_an_unknown_study_is_named_with_those_that_there_are(store: str) -> None
     error = report("unseen").exception
     assert isinstance(error, UserError)
     assert f"there are {STUDY}" in str(error)
-
-
-def test_help_of_the_report_answers_without_the_heavy_packages(study: Callable[..., object]) -> None:
-    result = study("report", "--help")
-    assert "report.html" in result.stdout  # type: ignore[attr-defined]

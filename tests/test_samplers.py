@@ -10,6 +10,7 @@ from scipy.stats import kstest, qmc
 
 from study.samplers import build_sampler
 from study.samplers.numbered import from_unit
+from study.samplers.sobol import SobolSampler
 from study.space import SearchSpace
 from study.space_file import parse
 
@@ -61,6 +62,14 @@ def test_sobol_covers_the_cube_more_evenly_than_random_points() -> None:
     points = np.array([list(params.values()) for params in params_of(space, 64, seed=0)], dtype=float)
     random = [qmc.discrepancy(np.random.default_rng(seed).random((64, 2))) for seed in range(50)]
     assert qmc.discrepancy(points) < min(random)
+
+
+def test_sobol_points_are_those_of_one_sequence_wherever_they_are_begun() -> None:
+    sampler = build_sampler(parse(f"{SPACE}\nsampler: sobol"), seed=5)
+    assert isinstance(sampler, SobolSampler)
+    points = [sampler.point(index) for index in (300, 0, 63, 64, 65, 130)]
+    sequence = qmc.Sobol(d=len(points[0]), scramble=True, rng=5).random(512)
+    np.testing.assert_array_equal(points, sequence[[300, 0, 63, 64, 65, 130]])
 
 
 @pytest.mark.parametrize(

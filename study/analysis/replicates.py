@@ -17,7 +17,7 @@ class Replicates:
     """Pairs of trials of one configuration, each with a seed of its own."""
 
     pairs: int
-    """One a configuration that has two trials or more with a result: its first two."""
+    """One a configuration that has trials of two seeds or more with a result: the first of its first two seeds."""
     alike: int
     """Pairs of which both diverged or both survived."""
 
@@ -50,8 +50,13 @@ def best_accuracy(alike: float) -> float:
 
 
 def replicates(table: pd.DataFrame) -> Replicates | None:
-    """The pairs of a results table; None where no configuration has two trials with a result."""
+    """The pairs of a results table; None where no configuration has trials of two seeds with a result.
+
+    In a table without seeds every trial counts as one with a seed of its own.
+    """
     trials = with_result(table)
+    if "seed" in trials:
+        trials = trials[~trials["seed"].groupby(configurations(trials)).transform(lambda seeds: seeds.duplicated())]
     outcome = (trials["outcome"] == "diverged").to_numpy(dtype=bool)
     groups = configurations(trials)
     first_two = [np.flatnonzero(groups == group)[:2] for group in np.unique(groups)]

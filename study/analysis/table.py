@@ -120,7 +120,7 @@ _ONSET = (
     _optional("onset_timestep", "Int64", "timestep", "its timestep, from 0"),
     _optional("onset_sample", "Int64", "", "its sequence in the batch, from 0"),
     _optional("onset_unit", "Int64", "", "its unit, from 0"),
-    _optional("onset_value", "str", "", "what it was: inf, -inf or nan"),
+    _optional("onset_value", "str", "", "what it was: inf, -inf or nan, or a number close to the largest"),
     _optional("onset_warning", "str", "", "what is wrong with the trial's data, or with the finding"),
 )
 

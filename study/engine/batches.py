@@ -31,8 +31,6 @@ from study.engine.structure import DIRECTIONS
 Tensor: TypeAlias = Any
 """A TensorFlow tensor, or what converts to one. TensorFlow ships no types."""
 
-"""Directions of a bidirectional layer; a layer that is not has only the first."""
-
 
 class _Purpose(IntEnum):
     """What a stream is for. A new purpose gets a new number; changing one changes every trial."""

@@ -8,6 +8,7 @@ this one, which takes seconds to compile, hands out the way back as well.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -31,23 +32,34 @@ def captured(config: TrialConfig, number: int, before: training.Training) -> dic
         before: What it starts from.
     """
     arguments = tf.constant(number, tf.int64), before, training.Settings.of(config)
-    structure = Structure.of(config)
-    if structure in _functions:
-        tensors = _functions[structure](*arguments)
-    else:
-        _functions[structure], tensors = first_call(
-            lambda: _traced(structure, arguments), arguments, program=("captured", structure)
-        )
+    tensors = _program_of(Structure.of(config))(*arguments)
     return {name: tensor.numpy() for name, tensor in tensors.items()}
 
 
-_functions: dict[Structure, Any] = {}
+class _Program:
+    """The compiled update of a structure, as `training.Program` is its training loop."""
 
+    def __init__(self, structure: Structure) -> None:
+        self._structure = structure
+        self._compiled: Any = None
 
-def _traced(structure: Structure, arguments: Sequence[Any]) -> Any:
-    def update(number: Tensor, before: training.Training, settings: training.Settings) -> dict[str, Tensor]:
+    def __call__(self, *arguments: Any) -> dict[str, Tensor]:
+        if self._compiled is not None:
+            tensors: dict[str, Tensor] = self._compiled(*arguments)
+            return tensors
+        which = "captured", self._structure
+        self._compiled, tensors = first_call(lambda: self._traced(arguments), arguments, program=which)
+        return tensors
+
+    def _traced(self, arguments: Sequence[Any]) -> Any:
+        return tf.function(self._update, jit_compile=True, autograph=False).get_concrete_function(*arguments)
+
+    def _update(self, number: Tensor, before: training.Training, settings: training.Settings) -> dict[str, Tensor]:
         capture = Capture()
-        training.update(number, before, settings, structure=structure, instruments=capture)
+        training.update(number, before, settings, structure=self._structure, instruments=capture)
         return capture.tensors
 
-    return tf.function(update, jit_compile=True, autograph=False).get_concrete_function(*arguments)
+
+@lru_cache(maxsize=16)
+def _program_of(structure: Structure) -> _Program:
+    return _Program(structure)

@@ -6,8 +6,8 @@ the same update again with a `recorder`.
 
 NumPy's matrix products round differently in the last bits, which some trials amplify until they are another trial. So
 every timestep starts from what the compiler computed: of the way forward the program has kept it, and where the way
-back has to be known as well, `captured` computes it. Where even so an overflow is hidden by rounding, the onset is
-where the numbers come closest to the largest, and its `warning` says so.
+back has to be known as well, `captured` computes the gradients of the gates' sums. Where even so an overflow is hidden
+by rounding, the onset is where the numbers come closest to the largest, and its `warning` says so.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from study.config import NONE, TrialConfig
 
 DIRECTIONS = ("forward", "backward")
+"""Of a bidirectional layer; a layer that is not has only the first."""
 
 
 @dataclass(frozen=True, kw_only=True)

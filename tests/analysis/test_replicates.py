@@ -36,6 +36,17 @@ def test_pairs_are_the_first_two_trials_of_each_configuration_that_have_a_result
     assert sentence(found).startswith("Of 39 configurations two seeds end alike in 95% (83% to 99%), so no model of")
 
 
+def test_one_seed_run_twice_is_no_pair() -> None:
+    table = logistic_study(np.random.default_rng(1), 10)
+    table["outcome"] = "diverged"
+    table["seed"] = 1
+    tripled = table.loc[np.repeat(np.arange(10), 3)].reset_index(drop=True)
+    assert replicates(tripled) is None
+    tripled["outcome"] = tripled["outcome"].astype(object)
+    tripled.loc[2, ["seed", "outcome"]] = 2, "survived"
+    assert replicates(tripled) == Replicates(pairs=1, alike=0)
+
+
 def test_the_caption_of_a_fit_says_what_seeds_leave_to_chance() -> None:
     table = logistic_study(np.random.default_rng(2), 60)
     assert "two seeds" not in caption(held_out(table, repeats=1))

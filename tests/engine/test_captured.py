@@ -9,7 +9,7 @@ import weakref
 import numpy as np
 import pytest
 
-from study.engine import training
+from study.engine import compiled, training
 from study.engine.captured import captured
 from study.engine.seeker import ExactSeeker, Seeker, onset, seek
 from study.engine.structure import Structure
@@ -96,21 +96,22 @@ def test_a_program_that_is_not_watched_has_the_same_losses():
 
 
 def test_what_a_call_keeps_of_the_way_forward_is_gone_before_the_next_call():
-    calls = training.calls(trial(activation="tanh", updates=2 * training.UPDATES_PER_CALL))
-    progress = next(calls)
-    kept = {name: weakref.ref(tensor) for name, tensor in progress.forward.items()}
-    assert kept
-    del progress
-    alive = []
+    kept, alive, calls = {}, [], []
     original = training.Program.__call__
 
+    def watch(progress):
+        kept.update({name: weakref.ref(tensor) for name, tensor in progress.forward.items()})
+
     def called(self, *arguments):
+        calls.append(len(kept))
         alive.extend(name for name, tensor in kept.items() if tensor() is not None)
         return original(self, *arguments)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training.Program, "__call__", called)
-        next(calls)
+        compiled.run_trial(trial(activation="tanh", updates=2 * training.UPDATES_PER_CALL), watch=watch)
+    assert len(calls) == 2
+    assert calls[1] > 0
     assert alive == []
 
 
