@@ -168,7 +168,9 @@ def sweep(
 @click.option(
     "--scale", type=click.Choice(["small", "full"]), default="small", show_default=True, help="Size of the trials."
 )
-@click.option("--only", metavar="IDS", default="", help="Claims or parts of claims, such as C5,C8a [default: all].")
+@click.option(
+    "--only", metavar="IDS", multiple=True, help="Claims or parts of claims, such as C5,C8a [default: all]. Repeatable."
+)
 @click.option(
     "--semantics",
     type=click.Choice(["both", "keras-3", "keras-2.2.4"]),
@@ -185,7 +187,7 @@ def sweep(
 @engine_option
 def claims(
     scale: Scale,
-    only: str,
+    only: tuple[str, ...],
     semantics: str,
     replicates: int | None,
     name: str | None,
@@ -229,7 +231,7 @@ def claims(
             semantics=[under for under in every if semantics in ("both", under)],
             home=Home.find(storage=storage),
             console=Console(stderr=False),
-            only=[part.strip() for part in only.split(",") if part.strip()],
+            only=[part.strip() for ids in only for part in ids.split(",") if part.strip()],
             replicates=replicates,
             stop=stop,
         )

@@ -87,7 +87,7 @@ def test_parts_of_claims_can_be_chosen_and_unknown_ones_are_told_in_a_sentence()
 def test_the_command_tells_of_a_mistake_in_a_sentence(
     home: Path, study: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    unknown = study("claims", "--only", "C99")
+    unknown = study("claims", "--only", "C1, C99", "--only", "C2")
     assert unknown.returncode == 2
     assert unknown.stderr.startswith("Error: --only C99: is not in search_spaces/claims.yaml; there are C1, C2, C3,")
     elsewhere = study("claims", "--only", "C12", "--semantics", "keras-2.2.4")
