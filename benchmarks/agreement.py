@@ -1,6 +1,7 @@
 """Hold the compiled engine against the reference on trials of the card space, and write what differs and why.
 
     python benchmarks/agreement.py [--trials 200] [--workers 2] [--out benchmarks/agreement.md]
+    python benchmarks/agreement.py --only 133 143 170 --nudges 40 --out closer.md
 
 Interrupted, it goes on where it was when it is started again at the same commit, with no file changed.
 """
@@ -32,7 +33,7 @@ def drawn(trials: int) -> list[TrialConfig]:
     ]
 
 
-def report(found: list[Comparison]) -> str:
+def report(found: list[Comparison], *, nudges: int) -> str:
     """What was found, as Markdown."""
 
     def share(name: str) -> str:
@@ -51,7 +52,7 @@ def report(found: list[Comparison]) -> str:
         f"- the same verdict: {share('same_verdict')};",
         f"- time-to-NaN within one update: {share('same_time')}.",
         "",
-        f"Where one of the three differs, the reference was run {NUDGED} times more with all initial weights and the "
+        f"Where one of the three differs, the reference was run {nudges} times more with all initial weights and the "
         "inputs of all batches moved by their last bit. Rounding is the cause where that changes as much: the losses "
         f"by at least a {ONE_ROUNDING}th of the difference (what comes in is moved, the engines round in every "
         "operation), the verdict too, and time-to-NaN by at least half as many updates. "
@@ -75,24 +76,29 @@ def report(found: list[Comparison]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--only", type=int, nargs="+", help="numbers of trials, instead of all")
+    parser.add_argument("--nudges", type=int, default=NUDGED, help="nudged references of a trial that differs")
     parser.add_argument("--workers", type=int, default=available_cores())
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("agreement.md"))
     options = parser.parse_args()
+    configs = drawn(options.trials)
+    configs = [configs[number] for number in options.only] if options.only else configs
     found: list[Comparison] = []
     commit = git_commit()
     known = commit is not None and not commit.endswith("-dirty")
     kept = Memory(home_folder() / "agreement" / str(commit) if known else None, verbose=0)
     with ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
-            for done in as_completed([pool.submit(kept.cache(compare), config) for config in drawn(options.trials)]):
+            asked = [pool.submit(kept.cache(compare), config, nudges=options.nudges) for config in configs]
+            for done in as_completed(asked):
                 found.append(done.result())
-                print(f"{len(found)} of {options.trials}, {sum(not one.agrees for one in found)} differ", flush=True)
+                print(f"{len(found)} of {len(configs)}, {sum(not one.agrees for one in found)} differ", flush=True)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     found.sort(key=lambda one: one.reference.config.seed)
-    options.out.write_text(report(found), encoding="utf-8")
-    kept.clear()
+    options.out.write_text(report(found, nudges=options.nudges), encoding="utf-8")
+    kept.clear(warn=False)
     print(f"written to {options.out}")
 
 

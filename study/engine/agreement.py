@@ -24,7 +24,7 @@ TOLERANCE = 1e-5
 """Relative difference of those losses up to which the engines agree."""
 
 NUDGED = 8
-"""Trials of the reference, each from other last bits, that are held against a difference."""
+"""Trials of the reference, each with other last bits, that are held against a difference unless said otherwise."""
 
 ONE_ROUNDING = 10
 """How many times the reference's own spread a difference of losses may be: what comes in is moved, where the engines
@@ -82,13 +82,18 @@ class Comparison:
         return losses and verdict and time
 
 
-def compare(config: TrialConfig) -> Comparison:
-    """Train a trial by both engines and, where they differ, ask the reference how sensitive it is."""
+def compare(config: TrialConfig, *, nudges: int = NUDGED) -> Comparison:
+    """Train a trial by both engines and, where they differ, ask the reference how sensitive it is.
+
+    Args:
+        config: The trial.
+        nudges: Trials of the reference to ask with.
+    """
     fast, slow = compiled.run_trial(config), reference.run_trial(config)
     found = Comparison(compiled=fast, reference=slow, nudged=())
     if found.agrees:
         return found
-    return replace(found, nudged=tuple(nudged_trial(config, which) for which in range(NUDGED)))
+    return replace(found, nudged=tuple(nudged_trial(config, which) for which in range(nudges)))
 
 
 def nudged_trial(config: TrialConfig, which: int) -> TrialResult:
