@@ -16,10 +16,10 @@ from pathlib import Path
 from bench import card_trial
 from joblib import Memory
 
-from study.config import TrialConfig, as_text
 from study.engine.agreement import NUDGED, ONE_ROUNDING, Comparison, compare
-from study.environment import available_cores, git_commit, machine, versions
-from study.home import home_folder
+from study.sweep.environment import available_cores, git_commit, machine, versions
+from study.sweep.home import home_folder
+from study.trial.config import TrialConfig, as_text
 
 
 def drawn(trials: int) -> list[TrialConfig]:

@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study.config import TrialConfig
-from study.environment import available_cores, machine, versions
-from study.home import Home, space_folders
-from study.space_file import load
-from study.workers import visible_gpus
+from study.space.file import load
+from study.sweep.environment import available_cores, machine, versions
+from study.sweep.home import Home, space_folders
+from study.sweep.workers import visible_gpus
+from study.trial.config import TrialConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,8 +173,8 @@ def loop_over_card(trials: Sequence[int]) -> dict[str, float]:
 
 def card_trial(number: int) -> TrialConfig:
     """A trial of the card space, as a sweep with seed 0 runs it."""
-    from study.samplers import build_sampler
-    from study.samplers.numbered import NumberedSampler
+    from study.space.samplers import build_sampler
+    from study.space.samplers.numbered import NumberedSampler
 
     space = load("card", folders=space_folders())
     sampler = build_sampler(space, seed=0)
@@ -186,7 +186,8 @@ def card_trial(number: int) -> TrialConfig:
 def watching_over_card(trials: Sequence[int]) -> dict[str, float]:
     """Seconds of the compiled engine over these trials of the card space: as it is, with timeline, onset and growth,
     and with programs that tell of nothing but the loss; and those that compiling took, each."""
-    from study.engine import run, training
+    from study.engine import run
+    from study.engine.compiled import training
     from study.engine.structure import Structure
 
     def unwatched(config: TrialConfig) -> None:
@@ -322,8 +323,10 @@ def sweep_lines(trials: int) -> list[str]:
     """A sweep of the card space: its wall time, what Optuna, MLflow and Dask take of it, and the user's loop beside."""
     from rich.console import Console
 
-    from study import ledger, sweep, tracking
-    from study.space import check_trials
+    from study.space.search_space import check_trials
+    from study.sweep import ledger
+    from study.sweep import loop as sweep
+    from study.tracking import tracker as tracking
 
     spent: dict[str, float] = {"Optuna": 0.0, "MLflow": 0.0}
 

@@ -48,7 +48,7 @@ def drive() -> Callable[..., subprocess.Popen[str]]:
 
     def start(space: str, trials: int, name: str, mode: str = "plain", **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, str(ROOT / "tests" / "sweep_driver.py"), space, str(trials), name, mode],
+            [sys.executable, str(ROOT / "tests" / "sweep" / "driver.py"), space, str(trials), name, mode],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

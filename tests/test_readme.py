@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from study.config import axes_table
-from study.home import space_folders
-from study.space_file import load
+from study.space.file import load
+from study.sweep.home import space_folders
+from study.trial.config import axes_table
 from tests.conftest import ROOT
 
 # The file of claims is no search space of its own.
@@ -16,7 +16,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_axes_table_is_the_one_that_the_config_gives() -> None:
-    assert axes_table() in README, "paste the output of: python -m study.config"
+    assert axes_table() in README, "paste the output of: python -m study.trial.config"
 
 
 @pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)
@@ -26,7 +26,7 @@ def test_every_shipped_space_is_in_the_table_with_its_number_of_trials(path: Pat
 
 
 def test_the_example_space_parses() -> None:
-    from study.space_file import parse
+    from study.space.file import parse
 
     example = re.search(r"```yaml\n(.*?)```", README, re.DOTALL)
     assert example is not None

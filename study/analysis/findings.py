@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from study.analysis.boundary import CriticalValue
-from study.analysis.figures.critical import critical_values, critical_words
-from study.analysis.importance import Importance, axis_importance
-from study.analysis.onset import Onsets, onsets
-from study.analysis.phase_diagram import PhaseDiagram, phase_diagram, phase_panels
-from study.analysis.prediction import HeldOut, Scores, held_out
+from study.analysis.boundary.critical_value import CriticalValue
+from study.analysis.boundary.phase_diagram import PhaseDiagram, phase_diagram, phase_panels
+from study.analysis.onsets import Onsets, onsets
+from study.analysis.prediction.held_out import HeldOut, Scores, held_out
+from study.analysis.prediction.importance import Importance, axis_importance
 from study.analysis.predictors import NUMERIC
-from study.analysis.scaling import Scaling, scaling
-from study.analysis.survival import SurvivalAnalysis, survival_analysis
+from study.analysis.survival.scaling import Scaling, scaling
+from study.analysis.survival.survival_analysis import SurvivalAnalysis, survival_analysis
 from study.analysis.table import as_results, usable, varying_axes
 from study.analysis.wording import count
+from study.report.figures.critical import critical_values, critical_words
 
 PANELS = "activation"
 """The axis that has panels and rows of its own: no other changes so much."""
@@ -110,7 +110,7 @@ def boundary_axes(table: pd.DataFrame, importance: Importance) -> tuple[str, ...
 
     Args:
         table: A results table.
-        importance: Of `study.analysis.importance.axis_importance`, with or without axes.
+        importance: Of `study.analysis.prediction.importance.axis_importance`, with or without axes.
     """
     trials = usable(table)
     shown = [axis.axis for axis in importance.axes if axis.log_loss_rise_low > 0]

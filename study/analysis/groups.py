@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from study.analysis.table import AXIS_OF
-from study.config import NONE, TrialConfig, as_text, kind_of
-from study.errors import UserError
+from study.trial.config import NONE, TrialConfig, as_text, kind_of
+from study.trial.errors import UserError
 
 LONGEST = 8
 """A number that is longer as text is shortened in a label."""

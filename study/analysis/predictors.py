@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from study.analysis.table import AXIS_OF, usable, varying_axes
-from study.config import NONE, TrialConfig, as_text, kind_of
-from study.errors import UserError
+from study.trial.config import NONE, TrialConfig, as_text, kind_of
+from study.trial.errors import UserError
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]

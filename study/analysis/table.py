@@ -1,7 +1,8 @@
 """The results table: its columns, in one place, and the way from a file to a table that can be trusted.
 
-One row is one trial. `study.tracking.read_results` makes the table from MLflow, `study results STUDY --out FILE` writes
-it, and `load_results` reads that file back with the same types. `python -m study.analysis.table` prints the columns.
+One row is one trial. `study.tracking.tracker.read_results` makes the table from MLflow, `study results STUDY --out
+FILE` writes it, and `load_results` reads that file back with the same types. `python -m study.analysis.table` prints
+the columns.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from study.config import AXES, TrialConfig, allowed, axis_value, is_optional, kind_of
-from study.errors import UserError
-from study.result import OUTCOMES
+from study.trial.config import AXES, TrialConfig, allowed, axis_value, is_optional, kind_of
+from study.trial.errors import UserError
+from study.trial.result import OUTCOMES
 
 ColumnType = Literal["Int64", "float64", "boolean", "str"]
 

@@ -1,9 +1,8 @@
 """Engines: what turns configurations into results. Importing this package does not import TensorFlow.
 
-Read `batches` (what a trial is fed; its bits are `philox`'s), `keras_2_2_4` (the older arithmetic) and `reference` (a
-trial on Keras's own layers) in that order; then the compiled engine: `activations`, `lstm`, `model`, `optimizer`,
-`training`, `compiled`, and for populations `side_by_side`; then what looks into it: `growth`, `instruments`,
-`recorder`, `captured`, `seeker`, `dissect`; and `agreement`, which holds the one engine against the other.
+Read `draws` (what a trial is fed), `keras_2_2_4` (the older arithmetic) and `reference` (a trial on Keras's own layers)
+in that order; then `cells` and `compiled` (the trial as one program); then `onset` (what looks into an update); and
+`agreement`, which holds the one engine against the other.
 """
 
 from __future__ import annotations
@@ -11,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 
-from study.config import TrialConfig
-from study.errors import UserError
-from study.result import TrialResult
+from study.trial.config import TrialConfig
+from study.trial.errors import UserError
+from study.trial.result import TrialResult
 
-ENGINES: dict[str, str] = {"compiled": "study.engine.compiled", "reference": "study.engine.reference"}
+ENGINES: dict[str, str] = {"compiled": "study.engine.compiled.engine", "reference": "study.engine.reference.engine"}
 """Name of an engine -> the module whose `run(configs)` it is, imported when it is first asked for."""
 
 DEFAULT_ENGINE = "compiled"

@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from study.config import TrialConfig
-from study.engine import batches, compiled, reference
-from study.result import TrialResult
+from study.engine.compiled import engine as compiled
+from study.engine.draws import batches
+from study.engine.reference import engine as reference
+from study.trial.config import TrialConfig
+from study.trial.result import TrialResult
 
 FIRST = 5
 """Updates whose losses are compared."""

@@ -20,7 +20,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from study.engine import programs
+from study.engine.compiled import programs
 
 XLA_FLAGS = (
     "--xla_cpu_multi_thread_eigen=false",  # matrix products in the calling thread

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from study.config import NONE, TrialConfig
+from study.trial.config import NONE, TrialConfig
 
 DIRECTIONS = ("forward", "backward")
 """Of a bidirectional layer; a layer that is not has only the first."""

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from study.analysis.table import AXIS_OF, as_results
-from study.config import TrialConfig
+from study.trial.config import TrialConfig
 
 
 def results_table(

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from study.analysis.encoding import encoding_of
+from study.analysis.prediction.encoding import encoding_of
 from study.analysis.predictors import Condition, conditions, configurations, predictor_axes, same_as, scale, unscale
-from study.errors import UserError
-from tests.analysis.boundary_studies import card_study, study
+from study.trial.errors import UserError
+from tests.analysis.boundary.studies import card_study, study
 
 
 def test_an_axis_that_exists_only_under_a_condition_is_found_with_it() -> None:

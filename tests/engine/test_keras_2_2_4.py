@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from study.config import TrialConfig
-from study.engine import batches, keras_2_2_4
-from study.engine.reference import run
+from study.engine import keras_2_2_4
+from study.engine.draws import batches
+from study.engine.reference.engine import run
 from study.engine.runtime import keras, tf
+from study.trial.config import TrialConfig
 
 tf_keras = pytest.importorskip("tf_keras")
 

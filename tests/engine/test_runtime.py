@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from study.config import TrialConfig
 from study.engine import run
-from study.errors import UserError
+from study.trial.config import TrialConfig
+from study.trial.errors import UserError
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,476 @@
+"""How does time-to-NaN scale? An accelerated failure time model: T ~ learning_rate^a units^b timesteps^c.
+
+Each axis stretches or shrinks the time by a factor, and scatter of a known shape is left:
+
+    log T = a log(learning_rate) + b log(units) + ... + intercept + sigma e
+
+with T Weibull, log-normal or log-logistic (Kalbfleisch and Prentice, The statistical analysis of failure time data,
+1980). Of the three, the one with the smallest information criterion is taken (Akaike, A new look at the statistical
+model identification, 1974); all have the same number of parameters.
+
+**Whole updates.** The loss of update n is the first that is not finite, so the weights left the finite world after
+update n - 1 and by update n: a time-to-NaN of n is known to the interval (n - 1, n]. With times such as 2 or 5 that
+matters: at n = 2 the logarithm is uncertain by more than the scatter. Such times are therefore interval-censored here,
+and those of survivors right-censored at the updates they ran. `observed="exact"` takes n for the time itself, to
+compare with other programs; where a fifth of the times are 1 or 2, its 95% interval of the learning rate's exponent
+covers the truth in 15 of 100 simulated studies, and that of the intervals in 94.
+
+**Intervals** are Wald's, from the observed information (the exact Hessian at the maximum). Maximum likelihood takes the
+scatter for smaller than it is by about sqrt((d - q) / d), with d divergences and q coefficients, the intercept among
+them; so, as in least squares, intervals and p-values use standard errors that are larger by sqrt(d / (d - q)) and the
+quantile of Student's t with d - q degrees of freedom. For log-normal times without censoring that is exact. The column
+`standard_error` is the uncorrected one, which other programs give.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.stats import chi2
+from scipy.stats import t as student
+
+from study.analysis.survival.censored_times import DISTRIBUTIONS, CensoredTimes, Distribution
+from study.analysis.survival.design_matrix import DesignMatrix, Term, design_matrix
+from study.analysis.survival.likelihood import (
+    Maximum,
+    Numbers,
+    Recession,
+    exponential,
+    maximise,
+    profile_limit,
+    recession,
+)
+from study.analysis.table import durations, usable, varying_axes
+from study.analysis.wording import count, p_value_text
+from study.trial.errors import UserError
+
+Observed = Literal["interval", "exact"]
+
+SCALING_AXES = ("learning_rate", "units", "timesteps")
+"""The axes that the model is about; those of them that vary are in it unless it is told otherwise."""
+
+COLUMNS = (
+    "term",
+    "axis",
+    "level",
+    "baseline",
+    "exponent",
+    "exponent_low",
+    "exponent_high",
+    "time_ratio",
+    "low",
+    "high",
+    "p_value",
+    "coefficient",
+    "standard_error",
+    "trials",
+    "events",
+    "answer",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstantProduct:
+    """Whether time_to_nan times learning_rate is constant: the test that the learning rate's exponent is -1."""
+
+    exponent: float
+    low: float
+    high: float
+    p_value: float
+    """Wald's, of the exponent -1; NaN where there is no estimate."""
+    answer: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceleratedFailureTime:
+    """An accelerated failure time model, or the reason why there is none."""
+
+    axes: tuple[str, ...]
+    distribution: Distribution
+    observed: Observed
+    confidence: float
+    trials: int
+    events: int
+    """Trials that diverged."""
+    time_ratios: pd.DataFrame
+    """One row a term: `term` (with its unit or baseline), `axis`, `level` and `baseline` (of choices), `exponent` and
+    its interval `exponent_low` to `exponent_high` (of axes counted in doublings, NaN for others), `time_ratio`, the
+    factor by which a doubling, a unit or the level multiplies the time, and its interval `low` to `high`, `p_value` (of
+    no effect), `coefficient` (of the log time: the exponent, or the log of the time ratio), `standard_error`, `trials`
+    and `events` (of the level; of all for numbers) and `answer`, a sentence. Without an estimate the numbers are NaN,
+    but for the end of the interval that the data bound. Empty where there is no model."""
+    intercept: float
+    """Log of the time's location (for `weibull`, its 63rd percentile, else its median) where all columns of the design
+    are 0: at the minimal example's value of an axis counted in doublings, at 0 of other numbers, at the baselines."""
+    scale: float
+    """Sigma, the scatter of the log time; for `weibull`, 1 over the shape. The maximum likelihood one, which with few
+    divergences is somewhat small; its interval is that of the corrected one."""
+    scale_low: float
+    scale_high: float
+    log_likelihood: float
+    akaike: float
+    """Akaike's information criterion: 2 parameters - 2 log-likelihood."""
+    alternatives: pd.DataFrame
+    """One row a distribution, best first: `distribution`, `log_likelihood`, `akaike`, `scale`."""
+    constant_product: ConstantProduct | None
+    """None where learning_rate is not in the model."""
+    notes: tuple[str, ...]
+    """What to keep in mind, a sentence each."""
+    answer: str
+    """The law in a line, or why there is none."""
+
+    @property
+    def estimated(self) -> bool:
+        """Whether there is a model."""
+        return len(self.time_ratios) > 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SmallSample:
+    """What few divergences do to intervals and p-values, as the module's text says."""
+
+    events: int
+    coefficients: int
+    """The intercept among them."""
+    confidence: float
+
+    @property
+    def inflation(self) -> float:
+        return math.sqrt(self.events / (self.events - self.coefficients))
+
+    def width(self, error: float) -> float:
+        """Half the interval of a standard error."""
+        quantile = student.ppf((1 + self.confidence) / 2, self.events - self.coefficients)
+        return float(quantile) * self.inflation * error
+
+    def p_value(self, distance: float, error: float) -> float:
+        return float(2 * student.sf(abs(distance) / (self.inflation * error), self.events - self.coefficients))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fit:
+    """One distribution's maximum, in the parameters of `CensoredTimes`, with the covariance of (b, log sigma)."""
+
+    distribution: Distribution
+    top: Maximum
+    unbounded: Recession
+    slopes: Numbers
+    """b with the intercept first, for centred columns; NaN without an estimate."""
+    scale: float
+    covariance: Numbers
+
+
+def accelerated_failure_time(
+    table: pd.DataFrame,
+    *,
+    axes: Iterable[str] | None = None,
+    distribution: Distribution | Literal["best"] = "best",
+    observed: Observed = "interval",
+    confidence: float = 0.95,
+) -> AcceleratedFailureTime:
+    """Exponents of learning rate, units and timesteps, and time ratios of other axes.
+
+    One law with one scatter for all trials is only as good as the trials are alike: give it the trials of one
+    activation, or `activation` among the axes.
+
+    Args:
+        table: A results table; failed trials are left out, survivors are right-censored.
+        axes: Columns of axes (see `study.analysis.survival.design_matrix`); without them, those of `SCALING_AXES`
+            that vary.
+        distribution: Of the times; `best` is the one with the smallest information criterion.
+        observed: Whether a time-to-NaN of n is known to be in (n - 1, n], or is taken to be n.
+        confidence: Of the intervals, between 0 and 1.
+
+    Raises:
+        UserError: Not an axis, one given twice, or one that is no property of a model; or not a distribution.
+    """
+    if distribution not in (*DISTRIBUTIONS, "best"):
+        raise UserError(f"distribution={distribution} is not allowed; it is best, {', '.join(DISTRIBUTIONS)}")
+    table = usable(table)
+    chosen = varying_axes(table, among=SCALING_AXES) if axes is None else tuple(axes)
+    design = design_matrix(table, chosen)
+    left_out = [axis for axis in varying_axes(table) if axis not in chosen]
+    if left_out:
+        note = f"Not in the law, though the trials differ in it: {', '.join(left_out)}."
+        design = DesignMatrix(terms=design.terms, values=design.values, notes=(*design.notes, note))
+    duration, event = durations(table)
+    return accelerated_failure_time_of(
+        duration.to_numpy(dtype=np.float64),
+        event.to_numpy(dtype=bool),
+        design,
+        distribution=distribution,
+        observed=observed,
+        confidence=confidence,
+        axes=chosen,
+    )
+
+
+def accelerated_failure_time_of(
+    duration: Numbers,
+    event: npt.NDArray[np.bool_],
+    design: DesignMatrix,
+    *,
+    distribution: Distribution | Literal["best"] = "best",
+    observed: Observed = "interval",
+    confidence: float = 0.95,
+    axes: tuple[str, ...] = (),
+) -> AcceleratedFailureTime:
+    """The model of durations given a design matrix; `accelerated_failure_time` says the rest.
+
+    Args:
+        duration: Updates until divergence or censoring, shape (trials); positive, whole for interval times.
+        event: Whether the trial diverged then, shape (trials).
+        design: A row for each trial.
+        distribution: Of the times, or `best`.
+        observed: What is known of a time.
+        confidence: Of the intervals.
+        axes: What the design was made from.
+    """
+    assert 0 < confidence < 1
+    about: dict[str, Any] = {
+        "axes": axes,
+        "observed": observed,
+        "confidence": confidence,
+        "trials": len(duration),
+        "events": int(event.sum()),
+    }
+    if reason := _no_law(event, design):
+        return _nothing(reason, design.notes, distribution, about)
+    low = np.where(event, duration - 1 if observed == "interval" else duration, duration)
+    high = np.where(event, duration, np.inf)
+    centre = design.values.mean(axis=0)
+    # The coefficient of a natural logarithm is the exponent.
+    unit = np.array([math.log(2) if term.kind == "doubling" else 1.0 for term in design.terms])
+    values = np.column_stack([np.ones(len(duration)), (design.values - centre) * unit])
+    tried = DISTRIBUTIONS if distribution == "best" else (distribution,)
+    likelihoods = [CensoredTimes(low, high, values, distribution=shape) for shape in tried]
+    # The directions depend on what is known of the times, not on their distribution.
+    start = _start(low, high, values.shape[1] + 1)
+    seen = likelihoods[0]
+    unbounded = recession(seen.differences(), parameters=len(start), hessian=seen(start)[2])
+    if unbounded.up[-1]:
+        trials = count(len(duration), "trial")
+        reason = f"There is no law: it would explain the times of {trials} without any scatter, so nothing bounds it."
+        return _nothing(reason, design.notes, distribution, about)
+    fits = [_fit(likelihood, unbounded, start) for likelihood in likelihoods]
+    fits.sort(key=lambda fit: -fit.top.value)
+    best = fits[0]
+    parameters = values.shape[1] + 1
+    small = _SmallSample(events=int(event.sum()), coefficients=values.shape[1], confidence=confidence)
+    rows = [_row(at, design, event, best, (low, high, values), small) for at in range(len(design.terms))]
+    time_ratios = pd.DataFrame(rows, columns=list(COLUMNS))
+    spread = small.width(math.sqrt(best.covariance[-1, -1]))
+    notes = list(design.notes)
+    if event.sum() < 5 * parameters:
+        notes.append(f"{event.sum()} divergences for {parameters} numbers are few, so the intervals are rough.")
+    return AcceleratedFailureTime(
+        distribution=best.distribution,
+        time_ratios=time_ratios,
+        intercept=float(best.slopes[0] - (centre * unit) @ best.slopes[1:]),
+        scale=best.scale,
+        scale_low=best.scale * small.inflation * math.exp(-spread),
+        scale_high=best.scale * small.inflation * math.exp(spread),
+        log_likelihood=best.top.value,
+        akaike=2 * parameters - 2 * best.top.value,
+        alternatives=pd.DataFrame(
+            {
+                "distribution": [fit.distribution for fit in fits],
+                "log_likelihood": [fit.top.value for fit in fits],
+                "akaike": [2 * parameters - 2 * fit.top.value for fit in fits],
+                "scale": [fit.scale for fit in fits],
+            }
+        ),
+        constant_product=_constant_product(time_ratios, small),
+        notes=tuple(notes),
+        answer=_law(time_ratios, best, trials=len(duration), events=int(event.sum())),
+        **about,
+    )
+
+
+def _no_law(event: npt.NDArray[np.bool_], design: DesignMatrix) -> str:
+    """Why there is no model, or nothing."""
+    size, events = len(design.terms), int(event.sum())
+    if len(event) == 0:
+        return "There is no law: there are no trials."
+    if events == 0:
+        return f"There is no law: {count(len(event), 'trial')} and no divergence."
+    if size == 0:
+        return "There is no law: none of its axes varies."
+    if events <= size + 2:
+        return f"There is no law: too few divergences, {events}, for the {size + 2} numbers of it."
+    return ""
+
+
+def _nothing(
+    reason: str, notes: tuple[str, ...], distribution: Distribution | Literal["best"], about: dict[str, Any]
+) -> AcceleratedFailureTime:
+    nan = math.nan
+    product = ConstantProduct(exponent=nan, low=nan, high=nan, p_value=nan, answer=reason)
+    return AcceleratedFailureTime(
+        distribution="weibull" if distribution == "best" else distribution,
+        time_ratios=pd.DataFrame(columns=list(COLUMNS)),
+        intercept=nan,
+        scale=nan,
+        scale_low=nan,
+        scale_high=nan,
+        log_likelihood=nan,
+        akaike=nan,
+        alternatives=pd.DataFrame(columns=["distribution", "log_likelihood", "akaike", "scale"]),
+        constant_product=product if "learning_rate" in about["axes"] else None,
+        notes=notes,
+        answer=reason,
+        **about,
+    )
+
+
+def _start(low: Numbers, high: Numbers, size: int) -> Numbers:
+    """A point from which every distribution's likelihood is positive: no effect, and scatter of one."""
+    known = np.where(np.isfinite(high), high, low)
+    start = np.zeros(size)
+    start[0], start[-1] = np.log(known).mean(), 1.0
+    return start
+
+
+def _fit(likelihood: CensoredTimes, unbounded: Recession, start: Numbers) -> _Fit:
+    top = maximise(likelihood, start)
+    scale = float(1 / top.parameters[-1])
+    slopes = top.parameters[:-1] * scale
+    # From (b / sigma, 1 / sigma) to (b, log sigma); at the maximum the information changes by the Jacobian alone.
+    change = np.eye(len(start)) * scale
+    change[:-1, -1] = -slopes * scale
+    change[-1, -1] = -scale
+    return _Fit(
+        distribution=likelihood.distribution,
+        top=top,
+        unbounded=unbounded,
+        slopes=np.where((unbounded.down | unbounded.up)[:-1], np.nan, slopes),
+        scale=scale,
+        covariance=change @ top.covariance @ change.T,
+    )
+
+
+def _row(
+    at: int,
+    design: DesignMatrix,
+    event: npt.NDArray[np.bool_],
+    fit: _Fit,
+    data: tuple[Numbers, Numbers, Numbers],
+    small: _SmallSample,
+) -> dict[str, object]:
+    term = design.terms[at]
+    there = design.values[:, at] == 1 if term.kind == "level" else np.ones(len(event), dtype=bool)
+    coefficient = float(fit.slopes[at + 1])
+    error = math.sqrt(fit.covariance[at + 1, at + 1]) if math.isfinite(coefficient) else math.nan
+    if math.isfinite(coefficient):
+        low, high = coefficient - small.width(error), coefficient + small.width(error)
+        p_value = small.p_value(coefficient, error)
+    else:
+        low, high, p_value = _bound(at + 1, fit, data, confidence=small.confidence)
+    doubling = term.kind == "doubling"
+    factor = math.log(2) if doubling else 1.0
+    row: dict[str, Any] = {
+        "term": term.name,
+        "axis": term.axis,
+        "level": term.level,
+        "baseline": term.baseline,
+        "exponent": coefficient if doubling else math.nan,
+        "exponent_low": low if doubling else math.nan,
+        "exponent_high": high if doubling else math.nan,
+        "time_ratio": exponential(factor * coefficient),
+        "low": exponential(factor * low),
+        "high": exponential(factor * high),
+        "p_value": p_value,
+        "coefficient": coefficient,
+        "standard_error": error,
+        "trials": int(there.sum()),
+        "events": int(event[there].sum()),
+    }
+    return row | {"answer": _answer(term, row, confidence=small.confidence)}
+
+
+def _bound(
+    at: int, fit: _Fit, data: tuple[Numbers, Numbers, Numbers], *, confidence: float
+) -> tuple[float, float, float]:
+    """Interval (NaN at an end that the data do not bound) and p-value of a coefficient without an estimate."""
+    if fit.unbounded.down[at] and fit.unbounded.up[at]:
+        return math.nan, math.nan, math.nan
+    low, high, values = data
+    others = np.delete(values, at, axis=1)
+
+    def profile(coefficient: float) -> float:
+        # A known coefficient is a known factor of each time; its logarithm is added back to the density.
+        factor = np.exp(-coefficient * values[:, at])
+        known = CensoredTimes(low * factor, high * factor, others, distribution=fit.distribution)
+        start = _start(low * factor, high * factor, others.shape[1] + 1)
+        shift = float(np.log(factor[known.exact]).sum())
+        return maximise(known, start).value + shift
+
+    start = float(fit.top.parameters[at] / fit.top.parameters[-1])
+    away = -1 if fit.unbounded.up[at] else 1
+    end = profile_limit(profile, supremum=fit.top.value, start=start, away=away, confidence=confidence)
+    p_value = float(chi2.sf(2 * (fit.top.value - profile(0.0)), 1))
+    return (end, math.nan, p_value) if fit.unbounded.up[at] else (math.nan, end, p_value)
+
+
+def _constant_product(time_ratios: pd.DataFrame, small: _SmallSample) -> ConstantProduct | None:
+    rows = time_ratios[time_ratios["axis"] == "learning_rate"]
+    if rows.empty:
+        return None
+    row = rows.iloc[0]
+    exponent, low, high = float(row["exponent"]), float(row["exponent_low"]), float(row["exponent_high"])
+    if not math.isfinite(exponent):
+        return ConstantProduct(
+            exponent=exponent,
+            low=low,
+            high=high,
+            p_value=math.nan,
+            answer="Whether time_to_nan times learning_rate is constant cannot be told: its exponent has no estimate.",
+        )
+    p_value = small.p_value(exponent + 1, float(row["standard_error"]))
+    found = f"time_to_nan goes as learning_rate to the power {exponent:.3g}"
+    interval = f"({small.confidence:.0%} interval {low:.3g} to {high:.3g}; against -1: {p_value_text(p_value)})"
+    if low <= -1 <= high:
+        verdict = "so the data agree with a constant product of the two"
+    elif exponent < -1:
+        verdict = "so their product is not constant: it falls as the learning rate rises"
+    else:
+        verdict = "so their product is not constant: it rises with the learning rate"
+    return ConstantProduct(
+        exponent=exponent, low=low, high=high, p_value=p_value, answer=f"{found} {interval}, {verdict}."
+    )
+
+
+def _law(time_ratios: pd.DataFrame, fit: _Fit, *, trials: int, events: int) -> str:
+    powers = [
+        f"{axis}^{exponent:.2f}"
+        for axis, exponent in zip(time_ratios["axis"], time_ratios["exponent"], strict=True)
+        if math.isfinite(exponent)
+    ]
+    law = f"time_to_nan ~ {' '.join(powers)}, " if powers else "Time ratios, "
+    return f"{law}with {fit.distribution} scatter of {fit.scale:.2g} in its logarithm ({events} of {trials} diverged)."
+
+
+def _answer(term: Term, row: dict[str, Any], *, confidence: float) -> str:
+    """What a row says, in a sentence."""
+    sure = f"{confidence:.0%}"
+    ratio, low, high = row["time_ratio"], row["low"], row["high"]
+    if math.isfinite(ratio):
+        interval = f"{sure} interval {low:.3g} to {high:.3g}, {p_value_text(row['p_value'])}"
+        return f"{term.change} multiplies time-to-NaN by {ratio:.3g} ({interval})."
+    if term.kind == "level" and row["events"] == 0:
+        why = f"none of the {row['trials']} trials with {term.axis} {term.level} diverged"
+    else:
+        why = "the times do not bound it to both sides"
+    if math.isfinite(low):
+        bound = f"the data agree with any factor from {low:.3g} up ({sure} confidence)"
+    elif math.isfinite(high):
+        bound = f"the data agree with any factor up to {high:.3g} ({sure} confidence)"
+    else:
+        bound = "the data bound it to neither side"
+    return f"{term.change}: no time ratio, since {why}; {bound}."

@@ -1,0 +1,167 @@
+"""Replays a trial and looks into the updates around its onset.
+
+The trial is trained once more by the compiled program. What the updates of interest start from is kept, or reached
+again from the nearest point that was; each of them is then replayed in NumPy with everything in it looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+
+import numpy as np
+
+from study.engine.cells.lstm import GATES
+from study.engine.compiled import engine as compiled
+from study.engine.compiled import training
+from study.engine.draws import batches
+from study.engine.onset.eager_update import Recorder
+from study.engine.runtime import tf
+from study.engine.structure import Structure
+from study.trial.anatomy import AFTER, AT, BEFORE, LAST, ONSET, Anatomy, Picture, Snapshot
+from study.trial.config import TrialConfig
+from study.trial.reduction import Heatmap, Histogram, Statistics
+from study.trial.result import TrialResult
+
+
+def anatomy_of(config: TrialConfig) -> Anatomy:
+    """Train a trial with the compiled engine and take it apart around its onset."""
+    kept: deque[training.Progress] = deque(maxlen=2)
+    around_onset: list[training.Progress] = []
+
+    def watch(progress: training.Progress) -> None:
+        kept.append(progress._replace(forward={}))
+        if not around_onset and np.any(progress.first.numpy()):
+            around_onset.extend(kept)
+
+    result = compiled.run_trial(config, watch=watch)
+    onset = result.onset
+    in_lstm = onset is not None and onset.layer is not None and onset.direction is not None
+    cell = f"{onset.layer}/{onset.direction}" if in_lstm and onset else f"lstm_{config.layers}/forward"
+    sample = 0 if onset is None or onset.sample is None else onset.sample
+    known = [training.start(config), *around_onset, *kept]
+    snapshots = [
+        _snapshot(name, number, _start_of(number, known, config), config=config, cell=cell, sample=sample)
+        for name, number in updates_of_interest(result)
+    ]
+    return Anatomy(result=result, snapshots=tuple(snapshots), cell=cell, sample=sample)
+
+
+def updates_of_interest(result: TrialResult) -> list[tuple[str, int]]:
+    """Names and numbers of the updates that a page shows."""
+    if not result.diverged and result.onset is None:
+        return [(LAST, result.updates)]
+    at = result.updates if result.diverged or result.onset is None else result.onset.update
+    around = [(name, number) for name, number in ((BEFORE, at - 1), (AT, at), (AFTER, at + 1)) if number >= 1]
+    if result.onset is not None and result.onset.update < at - 1:
+        around.insert(0, (ONSET, result.onset.update))
+    return around
+
+
+def _start_of(number: int, known: list[training.Progress], config: TrialConfig) -> training.Training:
+    """What an update starts from."""
+    for progress in known:
+        if int(progress.update) == number:
+            return progress.before
+    nearest = max((p for p in known if int(p.update) < number), key=lambda progress: int(progress.update))
+    program, settings = training.program_of(Structure.of(config)), training.Settings.of(config)
+    while int(nearest.update) < number - 1:
+        nearest = program(nearest, settings, number - 1)
+    return nearest.now
+
+
+def _snapshot(
+    name: str, number: int, start: training.Training, *, config: TrialConfig, cell: str, sample: int
+) -> Snapshot:
+    structure = Structure.of(config)
+    recorder = Recorder(structure)
+    with np.errstate(all="ignore"):
+        _, figures, _ = training.update(
+            tf.constant(number, tf.int64),
+            start,
+            training.Settings.of(config),
+            structure=structure,
+            instruments=recorder,
+        )
+    seen = {(one.layer, one.direction, one.tensor): one.values for one in recorder.observed if one.phase != "optimizer"}
+    logits = seen["dense", None, "logit"]
+    with np.errstate(all="ignore"):
+        probabilities = 1 / (1 + np.exp(-logits))
+    weights = _by_name(start.weights.numpy(), structure)
+    used = batches.initial_weights(config)  # the others are of a wiring that the trial does not have
+    gradients = {weight: seen[weight.split("/")[0], _direction(weight), f"gradient of {weight}"] for weight in used}
+    layer, direction = cell.split("/")
+    sequences = recorder.timesteps[cell]
+    last = {c: 0 if c.endswith("backward") else -1 for c in structure.cells()}
+    inputs = {f"input of lstm_{n}": seen[f"lstm_{n}_norm", None, f"lstm_{n}_norm"] for n in _layers(structure)}
+    states = {
+        f"{what} of {c}": recorder.timesteps[c][key]
+        for c in structure.cells()
+        for key, what in (("hidden", "hidden state"), ("cell", "cell state"))
+    }
+    outputs = {f"last output of {c}": recorder.timesteps[c]["hidden"][last[c]] for c in structure.cells()}
+    outputs |= {"logit": logits, "probability (Dense output)": probabilities}
+    groups = {
+        "inputs": inputs,
+        "states": states,
+        "outputs": outputs,
+        "gradients": dict(_by_gate(gradients)),
+        "weights": dict(_by_gate({weight: weights[weight] for weight in used})),
+    }
+    kernels = {"kernel": f"{cell}/kernel", "recurrent kernel": f"{cell}/recurrent_kernel"}
+    whole = {
+        "input": (inputs[f"input of {layer}"], None),
+        "hidden state": (sequences["hidden"], None),
+        "cell state": (sequences["cell"], None),
+        "output": (sequences["hidden"][last[cell]], sequences["hidden"][last[cell]]),
+        "gradient of the hidden state": (seen[layer, direction, "gradient of hidden_state"], None),
+        **{f"gradient of the {key}": (gradients[weight], gradients[weight]) for key, weight in kernels.items()},
+        **{key: (weights[weight], weights[weight]) for key, weight in kernels.items()},
+    }
+    with np.errstate(all="ignore"):
+        return Snapshot(
+            name=name,
+            update=number,
+            loss=float(figures[0]),
+            statistics={
+                group: {tensor: Statistics.of(values) for tensor, values in tensors.items()}
+                for group, tensors in groups.items()
+            },
+            pictures={
+                title: Picture(
+                    heatmap=Heatmap.of(values[:, sample].T if matrix is None else matrix),
+                    histogram=Histogram.of(values),
+                )
+                for title, (values, matrix) in whole.items()
+            },
+            growth={
+                symbol: np.abs(sequences[key]).max(axis=(1, 2)) for symbol, key in (("h", "hidden"), ("c", "cell"))
+            },
+            logits=logits[:, 0],
+        )
+
+
+def _by_name(vector: np.ndarray, structure: Structure) -> dict[str, np.ndarray]:
+    shapes = structure.weights()
+    parts = np.split(vector, np.cumsum([math.prod(shape) for shape in shapes.values()])[:-1])
+    return {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+
+
+def _layers(structure: Structure) -> range:
+    return range(1, structure.layers + 1)
+
+
+def _direction(weight: str) -> str | None:
+    parts = weight.split("/")
+    return parts[1] if len(parts) == 3 else None
+
+
+def _by_gate(tensors: dict[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    """An LSTM's weights, or their gradients, gate by gate; all others as they are."""
+    for name, values in tensors.items():
+        if _direction(name) is None:
+            yield name, values
+            continue
+        for gate, part in zip(GATES, np.split(values, len(GATES), axis=-1), strict=True):
+            yield f"{name}, {gate}", part

@@ -1,0 +1,35 @@
+"""From a trial to its page: the replay and the drawing in one, as a command or a worker does it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from study.report.pages.anatomy import About, render, warnings
+from study.sweep.environment import versions
+from study.trial.config import TrialConfig
+from study.trial.result import TrialResult
+
+
+def page_of(config: TrialConfig, about: About) -> tuple[TrialResult, str, list[str]]:
+    """Train a trial again and draw it.
+
+    Returns:
+        The result of this replay, the page, and what a reader has to know beside: the page's warnings.
+    """
+    from study.engine.onset.anatomy import anatomy_of
+
+    anatomy = anatomy_of(config)
+    return anatomy.result, render(anatomy, about), warnings(anatomy, about)
+
+
+def page_text(recorded: str, about: str) -> str:
+    """`page_of` for a worker: what travels is text.
+
+    Args:
+        recorded: The trial's result, JSON.
+        about: Title, run id and versions of its run, JSON.
+    """
+    result = TrialResult.from_json(recorded)
+    values: dict[str, Any] = json.loads(about)
+    return page_of(result.config, About(recorded=result, versions=versions(), **values))[1]

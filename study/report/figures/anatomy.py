@@ -1,0 +1,507 @@
+"""Figures of a page, each an SVG that needs nothing from outside.
+
+Colours are safe for the colour-blind: blue and vermilion of M. Okabe and K. Ito, "Color universal design", 2008, and a
+map from blue over white to red. What is not finite has colours that no map has: black for NaN, yellow for infinite.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, ParamSpec
+
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import SymLogNorm, to_rgba
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator, MaxNLocator
+
+from study.trial.anatomy import Anatomy, Picture, Snapshot
+from study.trial.growth import Growth
+from study.trial.onset import TIMELINE, Timeline
+from study.trial.reduction import Histogram
+from study.trial.result import TrialResult
+
+BLUE, VERMILION, GREY = "#0072b2", "#d55e00", "#8a8f98"
+NAN, INFINITE = "#000000", "#ffd400"
+MAP = "RdBu_r"
+MINUS = "\N{MINUS SIGN}"
+
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "anatomy",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["Helvetica", "Arial", "DejaVu Sans"],
+    "font.size": 11,
+    "axes.titlesize": 11,
+    "axes.labelsize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "axes.edgecolor": "#555b66",
+    "axes.labelcolor": "#333942",
+    "xtick.color": "#333942",
+    "ytick.color": "#333942",
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4,
+}
+
+
+def _figure(width: float, height: float, **margins: float) -> Figure:
+    """An empty figure.
+
+    Args:
+        width: Pixels.
+        height: Pixels.
+        margins: `left`, `right`, `top` and `bottom`, pixels.
+    """
+    figure = Figure(figsize=(width / 72, height / 72))
+    FigureCanvasSVG(figure)
+    figure.subplots_adjust(
+        left=margins.get("left", 62) / width,
+        right=1 - margins.get("right", 12) / width,
+        top=1 - margins.get("top", 24) / height,
+        bottom=margins.get("bottom", 42) / height,
+    )
+    return figure
+
+
+def _data_uri(figure: Figure) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+Arguments = ParamSpec("Arguments")
+
+
+def _drawn(function: Callable[Arguments, Figure]) -> Callable[Arguments, str]:
+    """The figure that a function makes, as a data URI."""
+
+    @wraps(function)
+    def drawn(*arguments: Arguments.args, **options: Arguments.kwargs) -> str:
+        with matplotlib.rc_context(STYLE):
+            return _data_uri(function(*arguments, **options))
+
+    return drawn
+
+
+# --- a trial over its updates ---------------------------------------------------------------------------------------
+
+
+@_drawn
+def timeline(told: Timeline, *, updates: int, labels: Mapping[str, str]) -> Figure:
+    """Which number stopped being finite when: a row an event, the update across."""
+    figure = _figure(560, 264, left=190, right=40, top=10)
+    axes = figure.subplots()
+    last = updates + 1
+    room = 0.04 * max(last - 1, 1)
+    for row, event in enumerate(TIMELINE):
+        first = told[event]
+        axes.axhline(row, color="#e3e6ea", linewidth=1, zorder=0)
+        if first is None:
+            axes.annotate("never", (1, row), xytext=(4, 0), textcoords="offset points", va="center", color=GREY)
+            continue
+        axes.plot([first, last], [row, row], color=VERMILION if event != "loss_exceeded" else BLUE, alpha=0.35)
+        axes.plot([first], [row], "o", color=VERMILION if event != "loss_exceeded" else BLUE, markersize=7)
+        axes.annotate(
+            str(first), (first, row), xytext=(-7, 0), textcoords="offset points", va="center", ha="right", fontsize=10
+        )
+    axes.set_yticks(range(len(TIMELINE)), [labels[event] for event in TIMELINE])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_ylim(len(TIMELINE) - 0.4, -0.6)
+    axes.set_xlim(1 - 3 * room, last + room)
+    axes.set_xticks(_update_ticks(last))
+    axes.set_xlabel("update")
+    return figure
+
+
+def _update_ticks(last: int) -> list[int]:
+    """Updates from 1 on: round numbers, and no more than seven."""
+    ticks = MaxNLocator(integer=True, nbins=6).tick_values(1, last)
+    return sorted({max(int(tick), 1) for tick in ticks if tick <= last})
+
+
+@dataclass(frozen=True)
+class _Line:
+    label: str
+    updates: Sequence[int]
+    values: Sequence[float | None]
+    colour: str
+    dash: str = "-"
+
+
+def by_update(result: TrialResult) -> list[tuple[str, str]]:
+    """What grows from update to update: titles and figures."""
+    losses = _Line("loss", range(1, result.updates + 1), result.loss, BLUE)
+    drawn = [("Loss", _over_updates([losses], label="loss (nats)", log=True, updates=result.updates))]
+    growth = result.growth
+    if growth is None:
+        return drawn
+
+    def line(name: str, label: str, colour: str, dash: str = "-", *, rate: bool = False) -> _Line:
+        values = growth.figures[name] if growth else ()
+        shown = [100 * math.expm1(v) if rate and v is not None else v for v in values]
+        return _Line(label, _updates(growth), shown, colour, dash)
+
+    states = [line("max_hidden", "|h|", BLUE), line("max_cell", "|c|", VERMILION, "--")]
+    rates = [
+        line("hidden_growth", "|h|", BLUE, rate=True),
+        line("cell_growth", "|c|", VERMILION, "--", rate=True),
+    ]
+    gradient = [line("gradient_norm", "gradient", BLUE)]
+    distance = [line("weight_distance", "distance from the start", BLUE), line("weight_norm", "norm", VERMILION, "--")]
+    return [
+        *drawn,
+        (
+            "Largest state at the last timestep",
+            _over_updates(states, label="largest magnitude", log=True, updates=result.updates),
+        ),
+        (
+            "Growth of the states along the sequence",
+            _over_updates(rates, label="% per timestep", log=False, updates=result.updates),
+        ),
+        (
+            "Norm of all gradients, before clipping",
+            _over_updates(gradient, label="norm", log=True, updates=result.updates),
+        ),
+        ("All weights", _over_updates(distance, label="Euclidean norm", log=True, updates=result.updates)),
+    ]
+
+
+def _updates(growth: Growth | None) -> tuple[int, ...]:
+    return growth.updates if growth else ()
+
+
+@_drawn
+def _over_updates(lines: Sequence[_Line], *, label: str, log: bool, updates: int) -> Figure:
+    figure = _figure(390, 230, top=14)
+    axes = figure.subplots()
+    for line in lines:
+        finite = [(n, v) for n, v in zip(line.updates, line.values, strict=True) if v is not None and math.isfinite(v)]
+        shown = [(n, v) for n, v in finite if v > 0] if log else finite
+        axes.plot(
+            [n for n, _ in shown],
+            [v for _, v in shown],
+            line.dash,
+            marker="o" if len(shown) < 40 else None,
+            color=line.colour,
+            label=line.label,
+        )
+        gone = [n for n, v in zip(line.updates, line.values, strict=True) if v is None or not math.isfinite(v)]
+        if gone:
+            axes.plot(
+                [gone[0]], [1.0], "X", color=NAN, markersize=8, transform=axes.get_xaxis_transform(), clip_on=False
+            )
+    if log:
+        _log_axis(axes, [v for line in lines for v in line.values if v is not None and math.isfinite(v) and v > 0])
+    axes.set_xlim(0.5, updates + 0.5)
+    axes.set_xticks(_update_ticks(updates))
+    axes.set_xlabel("update")
+    axes.set_ylabel(label)
+    if len(lines) > 1:
+        axes.legend(frameon=False, loc="best", fontsize=10, handlelength=2.4)
+    return figure
+
+
+def _log_axis(axes: Any, values: Sequence[float]) -> None:
+    axes.set_yscale("log")
+    if not values:
+        axes.set_ylim(0.1, 1)
+        axes.text(0.5, 0.5, "no finite number", transform=axes.transAxes, ha="center", color=GREY)
+        return
+    low, high = math.log10(min(values)), math.log10(max(values))
+    room = max(0.05 * (high - low), 0.15)
+    axes.set_ylim(10 ** max(low - room, -45), 10 ** min(high + room, 300))
+    axes.minorticks_off()
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=4) if high - low < 1 else LogLocator(numticks=6))
+    axes.yaxis.set_major_formatter(lambda value, place: f"{value:.3g}" if high - low < 1 else _power(value))
+
+
+# --- an update over its timesteps -----------------------------------------------------------------------------------
+
+
+def by_timestep(anatomy: Anatomy) -> list[tuple[str, str]]:
+    """log10 of the largest |h| and |c| over the timesteps, of the cell that the anatomy is about."""
+    at = anatomy.decisive
+    earlier = [snapshot for snapshot in anatomy.snapshots if snapshot.update < at.update]
+    return [
+        (
+            f"Largest |{symbol}| over the batch and the units",
+            _over_timesteps(at, earlier[-1:], symbol=symbol, backwards=anatomy.cell.endswith("backward")),
+        )
+        for symbol in ("h", "c")
+    ]
+
+
+@_drawn
+def _over_timesteps(at: Snapshot, earlier: Sequence[Snapshot], *, symbol: str, backwards: bool) -> Figure:
+    figure = _figure(590, 300, top=16)
+    axes = figure.subplots()
+    for snapshot, colour in (*((one, GREY) for one in earlier), (at, VERMILION)):
+        values = snapshot.growth[symbol].astype(np.float64)
+        timesteps = np.arange(len(values))
+        with np.errstate(all="ignore"):
+            logs = np.log10(values)
+        finite = np.isfinite(logs)
+        axes.plot(timesteps[finite], logs[finite], color=colour, label=f"update {snapshot.update}")
+        if snapshot is at and finite.sum() > 1:
+            rate, start = fitted_growth(values)
+            axes.plot(
+                timesteps[finite],
+                start + rate * timesteps[finite],
+                "--",
+                color=BLUE,
+                linewidth=1.2,
+                label=f"fit: {100 * (10 ** (-rate if backwards else rate) - 1):+.3g}% per timestep",
+            )
+        gone = timesteps[~np.isfinite(values)]
+        if snapshot is at and len(gone):
+            axes.axvspan(
+                gone.min() - 0.5, gone.max() + 0.5, color=INFINITE, alpha=0.45, linewidth=0, label="not finite"
+            )
+    low, high = axes.get_ylim()
+    if high > 30:
+        limit = math.log10(np.finfo(np.float32).max)
+        axes.axhline(limit, color=NAN, linewidth=0.8, linestyle=":")
+        axes.text(0, limit, " largest float32", va="bottom", fontsize=9)
+        axes.set_ylim(low, limit + 0.07 * (limit - low))
+    axes.set_xlim(-0.5, len(at.growth[symbol]) - 0.5)
+    if backwards:
+        axes.invert_xaxis()
+    axes.set_xlabel("timestep" + (" (read from the end)" if backwards else ""))
+    axes.set_ylabel(f"log10 of the largest |{symbol}|")
+    axes.legend(frameon=False, loc="best", fontsize=10)
+    return figure
+
+
+def fitted_growth(values: np.ndarray) -> tuple[float, float]:
+    """Slope and intercept of the least-squares line through log10 of the values, one a timestep, that are finite and
+    not zero."""
+    with np.errstate(all="ignore"):
+        logs = np.log10(np.asarray(values, np.float64))
+    finite = np.isfinite(logs)
+    rate, start = np.polyfit(np.flatnonzero(finite), logs[finite], 1)
+    return float(rate), float(start)
+
+
+# --- tensors --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A scale for one tensor in several updates: linear around zero, logarithmic beyond, up to the largest number."""
+
+    largest: float
+    linear: float
+
+    @classmethod
+    def of(cls, histograms: Iterable[Histogram]) -> Scale:
+        """The scale that holds all these numbers; linear over the 5% of them nearest to zero, if that is not much."""
+        counts: Counter[int] = Counter()
+        for histogram in histograms:
+            counts.update(histogram.positive)
+            counts.update(histogram.negative)
+        if not counts:
+            return cls(1.0, 0.1)
+        exponents = np.array(sorted(counts))
+        shares = np.cumsum([counts[exponent] for exponent in exponents]) / counts.total()
+        largest = 2.0 ** int(exponents[-1])
+        few = 2.0 ** int(exponents[np.searchsorted(shares, 0.05)])
+        low = max(min(few, largest / 10), min(largest * 1e-6, 1e-3))
+        return cls(largest, 10.0 ** math.floor(math.log10(low)))
+
+    @property
+    def norm(self) -> SymLogNorm:
+        return SymLogNorm(self.linear, linscale=0.5, vmin=-self.largest, vmax=self.largest, base=10)
+
+    def ticks(self) -> list[float]:
+        """Zero and at most two powers of ten on either side."""
+        low, high = math.ceil(math.log10(self.linear) - 1e-9), math.floor(math.log10(self.largest) + 1e-9)
+        chosen = [10.0**e for e in sorted({(low + high) // 2, high} if high - low > 3 else {low, high}) if e >= low]
+        chosen = chosen if high >= low else [self.largest]
+        return [-size for size in reversed(chosen)] + [0.0] + chosen
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def _power(value: float, place: float = 0) -> str:
+    """A number as a tick's label, a power of ten where it is one."""
+    if value == 0:
+        return "0"
+    exponent = round(math.log10(abs(value)))
+    exact = math.isclose(abs(value), 10.0**exponent, rel_tol=1e-6)
+    # Not mathtext, whose parser takes most of a page's time.
+    size = f"10{str(exponent).translate(_RAISED)}" if exact else f"{abs(value):.2g}"
+    return f"{MINUS}{size}" if value < 0 else size
+
+
+@_drawn
+def colour_bar(scale: Scale) -> Figure:
+    """The legend of a row of heatmaps."""
+    figure = _figure(460, 44, left=14, right=150, top=4, bottom=26)
+    axes = figure.subplots()
+    norm = scale.norm
+    axes.imshow(np.linspace(0, 1, 256)[np.newaxis], cmap=MAP, aspect="auto", extent=(0, 1, 0, 1))
+    ticks = scale.ticks()
+    axes.set_xticks([float(norm(tick)) for tick in ticks], [_power(tick) for tick in ticks], fontsize=9)
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    for place, colour, label in ((1.06, INFINITE, "±inf"), (1.28, NAN, "NaN")):
+        axes.add_patch(
+            Rectangle(
+                (place, 0),
+                0.05,
+                1,
+                facecolor=colour,
+                edgecolor="#555b66",
+                linewidth=0.5,
+                transform=axes.transAxes,
+                clip_on=False,
+            )
+        )
+        axes.text(place + 0.065, 0.5, label, transform=axes.transAxes, va="center", fontsize=10)
+    return figure
+
+
+@_drawn
+def heatmap(picture: Picture, scale: Scale, *, across: str, down: str, gates: bool) -> Figure:
+    """A matrix in colours.
+
+    Args:
+        picture: What to draw.
+        scale: Common to all updates shown.
+        across: What the columns are.
+        down: What the rows are.
+        gates: Whether the columns are the four gates' in a row.
+    """
+    figure = _figure(390, 220, left=52, right=8, top=20 if gates else 8)
+    axes = figure.subplots()
+    rows, columns = picture.heatmap.shape
+    axes.imshow(
+        _coloured(picture.heatmap.pixels, scale),
+        aspect="auto",
+        interpolation="none",
+        extent=(-0.5, columns - 0.5, rows - 0.5, -0.5),
+    )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+    if gates:
+        width = columns / 4
+        axes.set_xticks([])
+        for number, gate in enumerate(("input", "forget", "candidate", "output")):
+            axes.text((number + 0.5) * width - 0.5, -0.5 - 0.03 * rows, gate, ha="center", va="bottom", fontsize=10)
+            if number:
+                axes.axvline(number * width - 0.5, color="#333942", linewidth=0.8)
+    axes.set_xlabel(across)
+    axes.set_ylabel(down)
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+        spine.set_linewidth(0.6)
+    return figure
+
+
+def _coloured(pixels: np.ndarray, scale: Scale) -> np.ndarray:
+    """(rows, columns, 4), 0 to 255."""
+    palette = matplotlib.colormaps[MAP].resampled(64)
+    assert not isinstance(palette, str)
+    with np.errstate(all="ignore"):
+        place = np.asarray(scale.norm(np.nan_to_num(pixels, nan=0.0, posinf=0.0, neginf=0.0)))
+    image = (np.asarray(palette(place)) * 255).astype(np.uint8)
+    image[np.isinf(pixels)] = np.asarray(to_rgba(INFINITE)) * 255
+    image[np.isnan(pixels)] = np.asarray(to_rgba(NAN)) * 255
+    return image
+
+
+@_drawn
+def histogram(picture: Picture, scale: Scale) -> Figure:
+    """How many numbers there are of each size and sign, and of those that are not finite."""
+    counts = picture.histogram
+    figure = _figure(390, 150, left=52, right=8, top=8, bottom=38)
+    axes = figure.subplots()
+    norm = scale.norm
+    small = counts.zero
+    for sign, by_exponent in ((1, counts.positive), (-1, counts.negative)):
+        small += sum(count for exponent, count in by_exponent.items() if 2.0**exponent <= scale.linear)
+        shown = [(e, count) for e, count in by_exponent.items() if 2.0**e > scale.linear]
+        edges = np.array([(max(2.0 ** (e - 1), scale.linear), 2.0**e) for e, _ in shown]).reshape(-1, 2)
+        places = np.sort(np.asarray(norm(sign * edges)), axis=1)
+        _bars(axes, places, [count for _, count in shown], VERMILION if sign > 0 else BLUE)
+    if small:
+        _bars(axes, np.asarray(norm([[-scale.linear, scale.linear]])), [small], "#c3c8d0")
+    for place, count, colour in (
+        (-0.09, counts.minus_infinity, INFINITE),
+        (1.04, counts.plus_infinity, INFINITE),
+        (1.13, counts.nan, NAN),
+    ):
+        if count:
+            axes.bar(place, count, 0.05, align="edge", color=colour, edgecolor="#555b66", linewidth=0.5)
+    ticks = [tick for tick in scale.ticks() if 0.08 < float(norm(tick)) < 0.92]  # else the labels run into the ends
+    ends = [(-0.065, f"{MINUS}inf"), (1.065, "inf"), (1.155, "NaN")]
+    axes.set_xticks(
+        [*(float(norm(tick)) for tick in ticks), *(place for place, _ in ends)],
+        [*map(_power, ticks), *(name for _, name in ends)],
+        fontsize=8,
+    )
+    axes.set_xlim(-0.1, 1.2)
+    axes.set_yscale("log")
+    top = max(
+        small,
+        10,
+        counts.nan,
+        counts.plus_infinity,
+        counts.minus_infinity,
+        *counts.positive.values(),
+        *counts.negative.values(),
+    )
+    axes.set_ylim(BOTTOM, 3 * top)
+    axes.yaxis.set_major_locator(LogLocator(numticks=4))
+    axes.yaxis.set_major_formatter(_power)
+    axes.minorticks_off()
+    axes.set_ylabel("count")
+    axes.set_xlabel("value")
+    return figure
+
+
+BOTTOM = 0.7
+"""Where the bars of a histogram begin: below 1, so that a single number is seen."""
+
+
+def _bars(axes: Any, edges: np.ndarray, counts: Sequence[int], colour: str) -> None:
+    """Bars between pairs of edges, all in one path."""
+    corners = [
+        [(left, BOTTOM), (left, count), (right, count), (right, BOTTOM)]
+        for (left, right), count in zip(edges.tolist(), counts, strict=True)
+    ]
+    axes.add_collection(PolyCollection(corners, facecolor=colour, edgecolor=colour, linewidth=0.3), autolim=False)
+
+
+@_drawn
+def probabilities(snapshot: Snapshot) -> Figure:
+    """The Dense layer's outputs, a dot a sample."""
+    figure = _figure(390, 190, left=52, right=8, top=8)
+    axes = figure.subplots()
+    with np.errstate(all="ignore"):
+        values = 1 / (1 + np.exp(-snapshot.logits.astype(np.float64)))
+    samples = np.arange(len(values))
+    axes.plot(samples, values, "o", color=BLUE, linestyle="none")
+    gone = np.isnan(values)
+    axes.plot(samples[gone], np.full(gone.sum(), 0.5), "X", color=NAN, linestyle="none", markersize=7)
+    if gone.any():
+        axes.text(0.5, 0.62, f"{gone.sum()} of {len(values)} NaN", transform=axes.transAxes, ha="center")
+    axes.set_ylim(-0.05, 1.05)
+    axes.set_xlim(-0.8, len(values) - 0.2)
+    axes.set_ylabel("probability of '1'")
+    axes.set_xlabel("sample")
+    return figure

@@ -1,0 +1,149 @@
+"""Critical values: where on one axis half of the trials diverge, a group of trials a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from study.analysis.boundary.critical_value import CriticalValue, critical_value
+from study.analysis.predictors import LOGARITHMIC, numbers, texts
+from study.analysis.table import usable
+from study.report.figures.drawing import (
+    DIVERGED,
+    INK,
+    PALE,
+    SURVIVED,
+    Drawing,
+    label_of,
+    new_figure,
+    styled,
+)
+from study.trial.config import NONE, as_text
+
+
+def critical_values(table: pd.DataFrame, *, axis: str, by: str | None = None) -> tuple[CriticalValue, ...]:
+    """The critical value of an axis for each value of another, or for all trials.
+
+    Args:
+        table: A results table.
+        axis: A numeric axis.
+        by: A categorical axis.
+
+    Raises:
+        UserError: As of `study.analysis.boundary.critical_value.critical_value`.
+    """
+    if by is None:
+        return (critical_value(table, axis=axis),)
+    values = sorted({NONE if pd.isna(value) else as_text(value) for value in usable(table)[by]})
+    return tuple(critical_value(table, axis=axis, at={by: value}) for value in values)
+
+
+def critical_figure(table: pd.DataFrame, values: Sequence[CriticalValue], *, name: str = "critical_value") -> Drawing:
+    """Each group's trials along the axis, and the value at which half of them diverge with its interval.
+
+    Args:
+        table: The results table.
+        values: Critical values of one axis, of one group each (see `critical_values`).
+        name: Of the drawing.
+    """
+    assert len({value.axis for value in values}) <= 1
+    trials = usable(table)
+    failed = len(table) - len(trials)
+    if not values:
+        return Drawing(name=name, caption="No critical value: no trial has a result.")
+    words = " ".join(value.words for value in values)
+    if not any(value.status in ("inside", "below", "above", "flat") for value in values):
+        return Drawing(name=name, caption=f"No critical value: {words}")
+    axis = values[0].axis
+    with styled():
+        figure = new_figure(1.0 + 0.62 * len(values))
+        axes = figure.subplots()
+        if axis in LOGARITHMIC:
+            axes.set_xscale("log")
+        limits = _limits(values, logarithmic=axis in LOGARITHMIC)
+        axes.set_xlim(*limits)
+        for row, value in enumerate(values):
+            _row(axes, row, value, trials)
+        axes.set_ylim(len(values) - 0.5, -0.5)
+        axes.set_yticks(range(len(values)), [_label(value) for value in values])
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.grid(True, axis="x", color=PALE, linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.set_xlabel(label_of(axis))
+        figure.legend(handles=_legend(), loc="outside upper left", ncols=3)
+    counted = f"n = {sum(v.trials for v in values)}, {sum(v.trials - v.diverged for v in values)} censored"
+    caption = (
+        f"Critical {axis}: where half of the trials go to NaN within the budget (diamond), with its 95% interval (bar; "
+        f"an arrow where it leaves the values tried). Ticks: the trials. {counted}"
+        + (f", {failed} failed" if failed else "")
+        + "."
+    )
+    averaged = {sentence for value in values for sentence in value.words.split(". ") if sentence.startswith("Averaged")}
+    if len(averaged) == 1:
+        caption += f" {averaged.pop().strip(' .')}."
+    return Drawing(name=name, caption=caption, figure=figure)
+
+
+def critical_words(value: CriticalValue) -> str:
+    """The critical value in short: without counts and remarks, which the figure has, but with a poor fit."""
+    first = value.words.split("; ")[0] + "."
+    poor = [sentence for sentence in value.words.split(". ") if sentence.startswith("The fit is poor")]
+    return " ".join((first, *(f"{sentence.strip(' .')}." for sentence in poor)))
+
+
+def _label(value: CriticalValue) -> str:
+    group = ", ".join(as_text(one) for one in value.at.values()) or "all trials"
+    return f"{group}\n{value.diverged} of {value.trials}"
+
+
+def _limits(values: Sequence[CriticalValue], *, logarithmic: bool) -> tuple[float, float]:
+    ends = [end for value in values for end in (value.lowest, value.highest) if end is not None]
+    low, high = min(ends), max(ends)
+    if logarithmic:
+        room = (high / low) ** 0.05 or 1.1
+        return low / room, high * room
+    room = 0.05 * (high - low) or 0.5
+    return low - room, high + room
+
+
+def _row(axes: Axes, row: int, value: CriticalValue, trials: pd.DataFrame) -> None:
+    inside = np.ones(len(trials), dtype=bool)
+    for axis, wanted in value.at.items():
+        inside &= (texts(trials[axis]) == as_text(wanted)).to_numpy(dtype=bool)
+    places = numbers(trials, value.axis)[inside]
+    died = (trials["outcome"] == "diverged").to_numpy(dtype=bool)[inside]
+    axes.plot(places[died], np.full(died.sum(), row - 0.24), "|", color=DIVERGED, markersize=10, alpha=0.8)
+    axes.plot(places[~died], np.full((~died).sum(), row + 0.24), "|", color=SURVIVED, markersize=10, alpha=0.8)
+    if value.status in ("inside", "below", "above") and value.lowest is not None and value.highest is not None:
+        left, right = axes.get_xlim()
+        low, high = value.low, value.high
+        axes.plot([low or left, high or right], [row, row], color=INK, linewidth=2.2, solid_capstyle="butt")
+        for end, edge, marker in ((low, left, "<"), (high, right, ">")):
+            if end is None:
+                axes.plot(edge, row, marker, color=INK, clip_on=False, markersize=7)
+        if value.value is not None:
+            axes.plot(value.value, row, "D", color=INK, markersize=8, markeredgecolor="white")
+    else:
+        text = "does not depend on it, as far as shown" if value.status == "flat" else value.status
+        axes.text(0.5, row, text, ha="center", va="center", fontsize=9, transform=axes.get_yaxis_transform())
+
+
+def _legend() -> list[Line2D]:
+    return [
+        Line2D([], [], marker="|", color="none", markeredgecolor=DIVERGED, markersize=10, label="NaN (above)"),
+        Line2D([], [], marker="|", color="none", markeredgecolor=SURVIVED, markersize=10, label="survived (below)"),
+        Line2D(
+            [],
+            [],
+            marker="D",
+            color=INK,
+            markersize=7,
+            markeredgecolor="white",
+            label="half diverge, with 95% interval",
+        ),
+    ]

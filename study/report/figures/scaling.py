@@ -1,0 +1,148 @@
+"""The law of scaling: time-to-NaN against the learning rate, with what was fitted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from study.analysis.groups import groups_of
+from study.analysis.survival.accelerated_failure_time import AcceleratedFailureTime
+from study.analysis.survival.design_matrix import DOUBLINGS, STEPS
+from study.analysis.survival.scaling import Scaling
+from study.analysis.table import AXIS_OF, durations, usable, varying_axes
+from study.analysis.wording import count
+from study.report.figures.drawing import CYCLE, GREY, Drawing, grid, new_figure, styled
+from study.trial.config import NONE, AxisValue, TrialConfig, as_text, kind_of
+
+MARKERS = "osD^vPX"
+
+
+def median_time(law: AcceleratedFailureTime, at: Mapping[str, AxisValue]) -> float:
+    """The median time-to-NaN by a law, in updates; NaN where a coefficient that it needs has no estimate.
+
+    The median of the logarithm is the location, for Weibull times the location + sigma log(log 2) (Kalbfleisch and
+    Prentice, The statistical analysis of failure time data, 1980).
+
+    Args:
+        law: With an estimate.
+        at: A value for every axis of the law.
+    """
+    location = law.intercept
+    for row in law.time_ratios.to_dict("records"):
+        axis, coefficient = row["axis"], float(row["coefficient"])
+        value = at[axis]
+        text = NONE if value is None or pd.isna(value) else as_text(value)
+        if isinstance(row["level"], str):
+            amount = float(text == row["level"])
+        elif text == NONE:
+            amount = 0.0
+        elif axis in DOUBLINGS:
+            amount = math.log(float(text) / float(TrialConfig.model_fields[AXIS_OF[axis]].default))
+        else:
+            amount = float(text) / STEPS[axis]
+        # A coefficient without an estimate says nothing of trials that do not have its column.
+        location += amount * coefficient if amount else 0.0
+    shift = math.log(math.log(2)) if law.distribution == "weibull" else 0.0
+    return math.exp(location + law.scale * shift) if math.isfinite(location) else math.nan
+
+
+def scaling_figure(scaling: Scaling, *, by: str | None = None, name: str = "time_to_nan") -> Drawing:
+    """Time-to-NaN of every trial against its learning rate on logarithmic axes, and the law's median.
+
+    Args:
+        scaling: Of `study.analysis.survival.scaling.scaling`.
+        by: An axis of the law whose groups have a colour and a line each; without it, units or activation if the law
+            has them.
+        name: Of the drawing.
+    """
+    law, trials = scaling.law, usable(scaling.trials)
+    failed = len(scaling.trials) - len(trials)
+    if not law.estimated or "learning_rate" not in set(law.time_ratios["axis"]):
+        why = law.answer if not law.estimated else "The learning rate does not vary, so there is no law of it to draw."
+        return Drawing(name=name, caption=why)
+    if by is None:
+        candidates = [axis for axis in ("units", "activation", "timesteps") if axis in varying_axes(trials)]
+        by = next((axis for axis in candidates if axis in law.axes), None)
+    groups = pd.Series("all trials", index=trials.index, dtype="category") if by is None else groups_of(trials, by)
+    duration, event = durations(trials)
+    rate = trials["learning_rate"].to_numpy(dtype=np.float64)
+    span = np.geomspace(rate.min(), rate.max(), 60)
+    held = {axis: typical(trials[axis]) for axis in law.axes if axis not in ("learning_rate", by)}
+    drawn = 0
+    with styled():
+        figure = new_figure(4.4)
+        axes = figure.subplots()
+        for position, group in enumerate(groups.cat.categories):
+            colour, line = CYCLE[position % len(CYCLE)]
+            marker = MARKERS[position % len(MARKERS)]
+            inside = (groups == group).to_numpy()
+            dead = inside & event.to_numpy()
+            alive = inside & ~event.to_numpy()
+            label = f"{group} ({int(dead.sum())} of {int(inside.sum())})"
+            axes.scatter(
+                rate[dead], duration[dead], s=22, marker=marker, color=colour, alpha=0.75, linewidths=0, label=label
+            )
+            _censored(axes, rate[alive], duration.to_numpy(dtype=np.float64)[alive], colour)
+            values = trials.loc[inside, by] if by is not None else pd.Series(dtype=float)
+            if by is not None and values.nunique(dropna=False) != 1:
+                continue
+            fixed = held | ({} if by is None else {by: values.iloc[0]})
+            curve = np.array([median_time(law, {**fixed, "learning_rate": one}) for one in span])
+            # A median beyond the budgets is an extrapolation: thinner, and only while it is near.
+            longest = float(duration[inside].max())
+            near = np.isfinite(curve) & (curve <= 3 * longest)
+            drawn += bool(near.any())
+            axes.plot(span[near & (curve <= longest)], curve[near & (curve <= longest)], color=colour, linestyle=line)
+            axes.plot(span[near], curve[near], color=colour, linewidth=0.7, linestyle=line)
+        axes.set(xscale="log", yscale="log", xlabel="learning_rate", ylabel="time-to-NaN (updates)")
+        axes.yaxis.set_major_formatter(lambda value, place: f"{value:g}")
+        grid(axes)
+        handles, labels = axes.get_legend_handles_labels()
+        handles.append(Line2D([], [], marker="^", color="none", markeredgecolor=GREY, markerfacecolor="none"))
+        labels.append("survived its budget")
+        axes.legend(handles, labels, title=by, loc="center left", bbox_to_anchor=(1.0, 0.5), alignment="left")
+    events = int(event.sum())
+    caption = (
+        f"Time-to-NaN by learning rate: filled points diverged, open triangles survived their budget, so their time is "
+        f"larger. n = {len(trials)}, {events} diverged, {len(trials) - events} censored"
+        + (f", {failed} failed" if failed else "")
+        + "."
+    )
+    if drawn:
+        fixed_words = f" at {', '.join(f'{axis} = {_shown(value)}' for axis, value in held.items())}" if held else ""
+        caption += (
+            f" Lines: median of the fitted {law.distribution} law{fixed_words}; thin beyond the budget. {law.answer}"
+        )
+    caption += f" {scaling.left_out}" if scaling.left_out else ""
+    hidden = len(groups.cat.categories) - drawn
+    if drawn and hidden > 0:
+        caption += f" {count(hidden, 'group')} without a line: no estimate, or beyond the figure."
+    return Drawing(name=name, caption=caption, figure=figure)
+
+
+def typical(values: pd.Series) -> AxisValue:
+    """A value of an axis that stands for all: the middle one of numbers, the most frequent one of choices."""
+    kind = kind_of(AXIS_OF[str(values.name)])
+    if kind in (int, float) and values.notna().any():
+        ordered = np.sort(values.dropna().to_numpy(dtype=np.float64))
+        middle = float(ordered[(len(ordered) - 1) // 2])
+        return int(middle) if kind is int else middle
+    value = values.mode(dropna=False).iloc[0]
+    if pd.isna(value):
+        return None
+    return bool(value) if kind is bool else str(value)
+
+
+def _shown(value: AxisValue) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else as_text(value)
+
+
+def _censored(axes: Axes, rate: npt.NDArray[np.float64], time: npt.NDArray[np.float64], colour: str) -> None:
+    # Just above the budget, where "larger than" begins.
+    axes.scatter(rate, 1.06 * time, s=20, marker="^", facecolors="none", edgecolors=colour, linewidths=0.7, alpha=0.6)

@@ -1,0 +1,65 @@
+"""What a notebook shows of one trial, from its anatomy: pictures with captions, and statistics as a table."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from study.trial.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from study.trial.anatomy import Anatomy
+
+
+def show_growth(anatomy: Anatomy) -> None:
+    """Show how the states grow along the sequence in the update of the onset and the one before."""
+    from study.report.figures.anatomy import by_timestep
+
+    _show(by_timestep(anatomy))
+
+
+def show_updates(anatomy: Anatomy) -> None:
+    """Show the loss and the sizes of states, gradients and weights by update."""
+    from study.report.figures.anatomy import by_update
+
+    _show(by_update(anatomy.result))
+
+
+def _show(pictures: list[tuple[str, str]]) -> None:
+    import IPython.display
+
+    # Its functions have no types.
+    display: Any = IPython.display
+    for caption, picture in pictures:
+        display.display(display.SVG(base64.b64decode(picture.partition(",")[2])))
+        display.display(display.Markdown(f"*{caption}*"))
+
+
+def statistics_of(anatomy: Anatomy, group: str) -> pd.DataFrame:
+    """Statistics of a group of tensors, update by update.
+
+    Args:
+        anatomy: Of a trial.
+        group: `inputs`, `states`, `outputs`, `gradients` or `weights`.
+
+    Returns:
+        A row for each tensor and snapshot, by both: `update`, and the statistics of `study.trial.reduction.Statistics`.
+
+    Raises:
+        UserError: No such group.
+    """
+    from dataclasses import asdict
+
+    import pandas as pd
+
+    groups = list(anatomy.snapshots[0].statistics)
+    if group not in groups:
+        raise UserError(f"{group}: is no group of a anatomy; those are {', '.join(groups)}")
+    rows = [
+        {"tensor": tensor, "snapshot": snapshot.name, "update": snapshot.update, **asdict(statistics)}
+        for snapshot in anatomy.snapshots
+        for tensor, statistics in snapshot.statistics[group].items()
+    ]
+    return pd.DataFrame(rows).set_index(["tensor", "snapshot"]).sort_index(level=0, sort_remaining=False)

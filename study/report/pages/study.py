@@ -1,0 +1,372 @@
+"""A study as one HTML page that needs nothing from outside: what ran, what was found, and the figures."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup, escape
+
+from study.analysis.exemplary import exemplary_trials
+from study.analysis.findings import Findings
+from study.analysis.wording import p_value_text
+from study.report.figures.claims import claims_figure
+from study.report.figures.critical import critical_figure, critical_words
+from study.report.figures.drawing import Drawing
+from study.report.figures.forest import hazard_figure, time_ratio_figure
+from study.report.figures.onset import growth_figure, onset_figure, timeline_figure
+from study.report.figures.phase import phase_figure
+from study.report.figures.prediction import calibration_figure, fit_words, importance_figure
+from study.report.figures.scaling import scaling_figure
+from study.report.figures.survival import survival_figure
+from study.trial.config import NONE, as_text
+
+MOST_CURVES = 3
+"""Axes whose survival curves are drawn; the tests of all are in the table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What a report says of a study beside its results table."""
+
+    study: str
+    """Its name, or the file's."""
+    about: str = ""
+    """What it is for, a sentence."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What is known of how it ran, by name: command, machine, versions and so on."""
+    space: str = ""
+    """The search space, YAML."""
+    pages: Mapping[str, str] = field(default_factory=dict)
+    """Runs that have a page of their anatomy: run id -> relative address of the page, or the empty text."""
+    claims: pd.DataFrame | None = None
+    """Verdicts on claims, a row a contrast (`study.claims.verdicts.Verdicts.contrasts`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A part of the page."""
+
+    title: str
+    anchor: str
+    sentences: tuple[str, ...] = ()
+    drawings: tuple[Drawing, ...] = ()
+    tables: tuple[Table, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table as text."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: frozenset[int] = frozenset()
+    """Columns that are set to the right."""
+    caption: str = ""
+    folded: bool = False
+    """Whether it is shown only when asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """The figures and sentences of a study, to be rendered as often as wished."""
+
+    found: Findings
+    sections: tuple[Section, ...]
+
+
+def report_of(found: Findings) -> Report:
+    """Draw everything that a report shows."""
+    sections = (_when(found), _hazards(found), _law(found), _where(found), _prediction(found), _onset(found))
+    return Report(found=found, sections=sections)
+
+
+def render(report: Report, provenance: Provenance) -> str:
+    """The page.
+
+    Args:
+        report: Of `report_of`.
+        provenance: What is known of the study beside its table.
+    """
+    found = report.found
+    extra = [section for section in (_examples(found, provenance), _claims(provenance)) if section is not None]
+    failed = found.table[found.table["outcome"] == "failed"]
+    reasons = failed["failure"].fillna("no reason recorded").value_counts()
+    return _template().render(
+        provenance=provenance,
+        answers=found.answers,
+        counts=_counts(found),
+        sections=[*report.sections, *extra],
+        failures=[(str(reason), int(number)) for reason, number in reasons.items()],
+    )
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("study.report.pages", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["words"] = _words
+    return environment.get_template("study.html.j2")
+
+
+def _words(sentence: str) -> Markup:
+    """A sentence as HTML, what stands between backticks as code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))
+
+
+def _counts(found: Findings) -> list[tuple[str, str]]:
+    survival = found.survival
+    counts = [
+        ("trials", str(len(found.table))),
+        ("diverged", str(survival.diverged)),
+        ("survived (censored)", str(survival.survived)),
+        ("failed (no result)", str(survival.failed)),
+    ]
+    seconds = found.table["wall_seconds"].sum()
+    if seconds > 0:
+        counts.append(("training time", f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"))
+    counts.append(("axes varied", ", ".join(found.survival.axes) or "none"))
+    budgets = sorted(found.table["budget"].dropna().unique())
+    counts.append(("budget", " or ".join(map(str, budgets[:4])) + (" ..." if len(budgets) > 4 else "") + " updates"))
+    for column, name in (("engine", "engine"), ("device", "device")):
+        if values := sorted(set(found.table[column].dropna())):
+            counts.append((name, ", ".join(values)))
+    return counts
+
+
+# --- the sections ---------------------------------------------------------------------------------------------------
+
+
+def _when(found: Findings) -> Section:
+    survival = found.survival
+    tests = survival.tests_table.sort_values("p_value", kind="stable")
+    axes = list(tests["axis"])
+    # The axis with panels of its own comes first: it is the one that readers look for.
+    first = [axis for axis in ("activation",) if axis in survival.curves]
+    drawn = (first + [axis for axis in axes if axis not in first])[:MOST_CURVES] if survival.diverged else []
+    drawings = [
+        survival_figure(survival.curves[axis], failed=survival.failed, name=f"survival_{axis}") for axis in drawn
+    ] or [survival_figure(survival.overall, failed=survival.failed)]
+    rows = tuple(
+        (
+            str(row["axis"]),
+            str(row["groups"]),
+            _number(row["chi_square"]),
+            str(row["degrees_of_freedom"]) if math.isfinite(row["chi_square"]) else "",
+            _p(row["p_value"]),
+        )
+        for row in tests.to_dict("records")
+    )
+    tables = (
+        Table(
+            columns=("axis", "groups", "chi-square", "degrees of freedom", "p"),
+            rows=rows,
+            numeric=frozenset({1, 2, 3, 4}),
+            caption="Log-rank tests between the groups of each axis, the others not held fixed.",
+        ),
+    )
+    return Section(
+        title="When: survival curves",
+        anchor="when",
+        sentences=tuple(sentence[0].upper() + sentence[1:] for sentence in survival.overall.answers),
+        drawings=tuple(drawings),
+        tables=tables if rows and survival.diverged else (),
+    )
+
+
+def _hazards(found: Findings) -> Section:
+    model = found.survival.hazard_ratios
+    rows = tuple(
+        (
+            str(row["term"]),
+            _number(row["hazard_ratio"]),
+            _interval(row["low"], row["high"]),
+            _p(row["p_value"]),
+            str(row["trials"]),
+            str(row["events"]),
+        )
+        for row in model.hazard_ratios.to_dict("records")
+    )
+    table = Table(
+        columns=("term", "hazard ratio", f"{model.confidence:.0%} interval", "p", "trials", "diverged"),
+        rows=rows,
+        numeric=frozenset({1, 2, 3, 4, 5}),
+        caption="Cox's proportional hazards model with exact ties; every axis with the others held fixed.",
+        folded=True,
+    )
+    return Section(
+        title="What makes it sooner: hazard ratios",
+        anchor="hazards",
+        sentences=(model.answer, *model.notes) if rows else (),
+        drawings=(hazard_figure(model, failed=found.survival.failed),),
+        tables=(table,) if rows else (),
+    )
+
+
+def _law(found: Findings) -> Section:
+    law = found.scaling.law
+    sentences = list(law.notes)
+    if law.constant_product is not None and law.estimated:
+        sentences.insert(0, f"Learning rate times time: {law.constant_product.answer}")
+    rows = tuple(
+        (
+            str(row["term"]),
+            _number(row["exponent"]),
+            _interval(row["exponent_low"], row["exponent_high"]) if math.isfinite(row["exponent"]) else "",
+            _number(row["time_ratio"]),
+            _interval(row["low"], row["high"]),
+            _p(row["p_value"]),
+        )
+        for row in law.time_ratios.to_dict("records")
+    )
+    table = Table(
+        columns=("term", "exponent", "interval", "factor on the time", "interval", "p"),
+        rows=rows,
+        numeric=frozenset({1, 2, 3, 4, 5}),
+        caption=f"Accelerated failure time model, {law.distribution} times, {law.confidence:.0%} intervals.",
+        folded=True,
+    )
+    failed = found.survival.failed
+    drawings = (scaling_figure(found.scaling), time_ratio_figure(law, failed=failed)) if rows else ()
+    return Section(
+        title="How time-to-NaN scales",
+        anchor="law",
+        sentences=tuple(sentences if rows else filter(None, (*sentences, law.answer, found.scaling.left_out))),
+        drawings=drawings,
+        tables=(table,) if rows else (),
+    )
+
+
+def _where(found: Findings) -> Section:
+    failed = found.survival.failed
+    sentences = [critical_words(value) for value in found.critical]
+    drawings: list[Drawing] = []
+    note = f"All axes together: {fit_words(found.held_out)}"
+    if found.panels:
+        drawings.append(phase_figure(found.panels, failed=failed, note=note))
+    if found.critical:
+        drawings.append(critical_figure(found.table, found.critical))
+    if not found.axes:
+        sentences.append("There is no boundary to look for: no numeric axis varies among trials with a result.")
+    elif not found.panels:
+        sentences.append(f"There is no phase diagram: only one numeric axis varies, {found.axes[0]}.")
+    if not any(drawing.figure for drawing in drawings):
+        sentences = [] if found.axes else sentences
+    return Section(
+        title="Where: the divergence boundary", anchor="where", sentences=tuple(sentences), drawings=tuple(drawings)
+    )
+
+
+def _prediction(found: Findings) -> Section:
+    result = found.held_out
+    drawings: tuple[Drawing, ...] = (calibration_figure(result),)
+    if found.importance.axes:
+        drawings = (importance_figure(found.importance, result), *drawings)
+    return Section(title="What decides it, and how surely that is known", anchor="importance", drawings=drawings)
+
+
+def _onset(found: Findings) -> Section:
+    if found.onsets.trials.empty:
+        return Section(title="What broke first", anchor="onset", sentences=(found.onsets.answer,))
+    drawings = (onset_figure(found.onsets), timeline_figure(found.table), growth_figure(found.table))
+    return Section(title="What broke first", anchor="onset", sentences=(found.onsets.answer,), drawings=drawings)
+
+
+def _examples(found: Findings, provenance: Provenance) -> Section | None:
+    chosen = exemplary_trials(found.table)
+    if chosen.empty:
+        return None
+    first = ["activation", "learning_rate", "units", "layers"]
+    varied = [axis for axis in (*first, *found.survival.axes) if axis in found.survival.axes]
+    varied = list(dict.fromkeys(varied))[:4]
+    rows = []
+    for row in chosen.to_dict("records"):
+        run = "" if pd.isna(row["run_id"]) else str(row["run_id"])
+        # `has a page` is a fact about the store; a link is there only where the page can be reached from here.
+        rows.append(
+            (
+                str(row["why"]),
+                str(row["trial_number"]),
+                str(row["time_to_nan"]),
+                *(_value(row[axis]) for axis in varied),
+                run,
+                provenance.pages.get(run, "-"),
+            )
+        )
+    table = Table(
+        columns=("why", "trial", "time-to-NaN", *varied, "run", "anatomy"),
+        rows=tuple(rows),
+        numeric=frozenset({1, 2}),
+        caption="The command `study anatomy RUN` shows a trial update by update, and keeps the page with its run as "
+        "anatomy.html.",
+    )
+    return Section(title="Exemplary trials", anchor="examples", tables=(table,))
+
+
+def _claims(provenance: Provenance) -> Section | None:
+    contrasts = provenance.claims
+    if contrasts is None or contrasts.empty:
+        return None
+    rows = tuple(
+        (
+            str(row["contrast"]),
+            str(row["statement"]),
+            str(row["semantics"]),
+            str(row["verdict"]),
+            f"{row['successes']} of {row['observations']}",
+            _p(row["p_adjusted"]),
+        )
+        for row in contrasts.to_dict("records")
+    )
+    verdicts = contrasts["verdict"].value_counts()
+    tally = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.items())
+    table = Table(
+        columns=("claim", "statement", "semantics", "verdict", "as claimed", "p (Holm)"),
+        rows=rows,
+        numeric=frozenset({4, 5}),
+        caption="As claimed: in how many trials or seeds of the arm that decides. The p-value is corrected for all "
+        "contrasts under one semantics.",
+    )
+    return Section(
+        title="The claims",
+        anchor="claims",
+        sentences=(f"Of {len(contrasts)} contrasts: {tally}.",),
+        drawings=(claims_figure(contrasts),),
+        tables=(table,),
+    )
+
+
+# --- numbers as text ------------------------------------------------------------------------------------------------
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if math.isfinite(value) else "-"
+
+
+def _p(value: float) -> str:
+    return p_value_text(value).removeprefix("p = ").removeprefix("p ") if math.isfinite(value) else "-"
+
+
+def _interval(low: float, high: float) -> str:
+    if not math.isfinite(low) and not math.isfinite(high):
+        return "not bounded"
+    if not math.isfinite(low):
+        return f"up to {high:.3g}"
+    return f"{low:.3g} to {high:.3g}" if math.isfinite(high) else f"from {low:.3g}"
+
+
+def _value(value: Any) -> str:
+    if pd.isna(value):
+        return NONE
+    return f"{value:.3g}" if isinstance(value, float) else as_text(value)

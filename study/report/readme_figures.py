@@ -1,0 +1,113 @@
+"""The figures of the README, drawn from the recorded studies; and the notebooks, run again in place."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from study.report.tables import load
+from study.sweep.home import project_folder
+from study.trial.errors import UserError
+
+if TYPE_CHECKING:
+    from study.report.figures.drawing import Drawing
+
+STUDY = "recorded:card"
+NOTEBOOK_SECONDS = 600
+
+
+def drawings(study: str = STUDY) -> tuple[Drawing, Drawing]:
+    """The phase diagram by activation, and the survival curves by activation, of a study.
+
+    Args:
+        study: As `study.report.tables.load` takes it.
+
+    Raises:
+        UserError: No such study.
+    """
+    from study.analysis.boundary.phase_diagram import phase_panels
+    from study.analysis.survival.kaplan_meier import kaplan_meier
+    from study.report.figures.phase import phase_figure
+    from study.report.figures.survival import survival_figure
+
+    table = load(study)
+    failed = int((table["outcome"] == "failed").sum())
+    panels = phase_panels(table, x="learning_rate", y="recurrent_dropout", by="activation")
+    return phase_figure(panels, failed=failed), survival_figure(kaplan_meier(table, by="activation"), failed=failed)
+
+
+def front_page(folder: Path | None = None, *, study: str = STUDY) -> tuple[Path, ...]:
+    """Write the README's figures as PNGs.
+
+    Args:
+        folder: Where to; without it the checkout's `notebooks/images`.
+        study: The study that they show.
+
+    Raises:
+        UserError: No such study or folder, or a study with nothing to draw.
+    """
+    where = folder or project_folder() / "notebooks" / "images"
+    return tuple(drawing.save(where) for drawing in drawings(study))
+
+
+def notebooks() -> tuple[Path, ...]:
+    """The notebooks of the checkout, in order."""
+    return tuple(sorted((project_folder() / "notebooks").glob("0*.ipynb")))
+
+
+def run_in_place() -> Iterator[Path]:
+    """Run every notebook from top to bottom and write its outputs into it.
+
+    Raises:
+        UserError: nbclient is not installed, or a cell raised an error.
+    """
+    for path in notebooks():
+        run_notebook(path, out=path)
+        yield path
+
+
+def run_notebook(path: Path, *, out: Path) -> None:
+    """Run one notebook in its own folder.
+
+    Args:
+        path: The notebook.
+        out: Where it is written with its outputs.
+
+    Raises:
+        UserError: nbclient is not installed, or a cell raised an error or took more than NOTEBOOK_SECONDS.
+    """
+    try:
+        import nbformat as formats
+        from nbclient import NotebookClient
+        from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    except ImportError as error:
+        raise UserError("running notebooks takes JupyterLab; `make setup` installs it") from error
+    # Its functions have no types.
+    nbformat: Any = formats
+    notebook = nbformat.read(path, as_version=4)
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    client = NotebookClient(
+        notebook,
+        timeout=NOTEBOOK_SECONDS,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    try:
+        # A kernel's own notes go there; what a cell writes to its stderr goes into the notebook.
+        client.execute(stderr=subprocess.DEVNULL)
+    except CellExecutionError as error:
+        raise UserError(f"{path}: a cell raised {error.ename}: {error.evalue}") from error
+    except CellTimeoutError as error:
+        raise UserError(f"{path}: a cell was not done after {NOTEBOOK_SECONDS} seconds") from error
+    except DeadKernelError as error:
+        raise UserError(f"{path}: its kernel died, perhaps for want of memory") from error
+    for cell in notebook.cells:
+        # When a cell ran is no result: without it, the same outputs are the same file.
+        cell.metadata.pop("execution", None)
+    notebook.metadata.pop("widgets", None)
+    # A kill while it is written must not leave half a notebook.
+    whole = out.with_name(f".{out.name}.new")
+    nbformat.write(notebook, whole)
+    whole.replace(out)

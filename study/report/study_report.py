@@ -1,0 +1,116 @@
+"""From a study's name to its report: read the store, analyse, and keep the page with the study."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from study.report.tables import load
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from study.report.pages.study import Provenance
+    from study.sweep.home import Home
+    from study.tracking.tracker import SweepRun
+
+REPORT = "report.html"
+"""Artifact of a study's parent run: its report."""
+
+FACTS = {"command": "command", "machine": "machine", "mlflow.source.git.commit": "commit", "search_space": "space file"}
+"""Tags of the parent run that a report shows, and what they are called there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysed:
+    """A study's report."""
+
+    answers: tuple[str, ...]
+    """The study in a few sentences."""
+    page: str
+    """HTML, for the file that it was asked for."""
+    copy: str
+    """HTML for the store: it names runs and links nowhere, since it moves with the store."""
+
+
+def analyse(name: str, *, out: Path, home: Home | None) -> Analysed:
+    """Analyse a study and render its report.
+
+    Args:
+        name: As `study.report.tables.load` takes it.
+        out: Where the page will be, for links to the pages of trials beside it.
+        home: The store that has the study; None for a file.
+
+    Raises:
+        UserError: No such study or file, or it is no results table, or no answer from the store.
+    """
+    table = load(name)
+    from study.analysis.exemplary import exemplary_trials
+    from study.analysis.findings import findings
+    from study.report.pages.study import Provenance, render, report_of
+
+    found = findings(table)
+    report = report_of(found)
+    if home is None:
+        page = render(report, Provenance(study=name))
+        return Analysed(answers=found.answers, page=page, copy=page)
+    from study.tracking.tracker import pages_of, read_sweep, read_verdicts
+
+    sweep = read_sweep(uri=home.tracking_uri, study=name)
+    verdicts = read_verdicts(uri=home.tracking_uri, study=name)
+    runs = [str(run) for run in exemplary_trials(found.table)["run_id"].dropna()]
+    files = pages_of(runs, uri=home.tracking_uri)
+    contrasts = None if verdicts is None else verdicts[0]
+    links = {run: _address(file, page=out) if file else "" for run, file in files.items()}
+    return Analysed(
+        answers=found.answers,
+        page=render(report, _provenance(name, sweep, pages=links, claims=contrasts)),
+        copy=render(report, _provenance(name, sweep, pages=dict.fromkeys(files, ""), claims=contrasts)),
+    )
+
+
+def keep_report(name: str, page: str, *, home: Home) -> None:
+    """Keep a study's report with its parent run, in place of an earlier one.
+
+    Raises:
+        UserError: No such study, or the store refused or did not answer.
+    """
+    from study.tracking.tracker import attach
+
+    with TemporaryDirectory() as folder:
+        (Path(folder) / REPORT).write_text(page, encoding="utf-8")
+        attach(uri=home.tracking_uri, study=name, folder=Path(folder), tags={})
+
+
+def _provenance(
+    name: str, sweep: SweepRun | None, *, pages: Mapping[str, str], claims: pd.DataFrame | None
+) -> Provenance:
+    from study.report.pages.study import Provenance
+    from study.tracking.tracker import VERSION
+
+    if sweep is None:
+        return Provenance(study=name, pages=pages, claims=claims)
+    facts = {words: sweep.tags[tag] for tag, words in FACTS.items() if sweep.tags.get(tag)}
+    versions = {tag.removeprefix(VERSION): number for tag, number in sweep.tags.items() if tag.startswith(VERSION)}
+    if versions:
+        facts["versions"] = ", ".join(f"{package} {number}" for package, number in versions.items())
+    for key, words in (("sampler", "sampler"), ("sweep_seed", "seed of the sweep")):
+        if key in sweep.params:
+            facts[words] = sweep.params[key]
+    return Provenance(
+        study=name,
+        about=sweep.tags.get("about", ""),
+        facts=facts,
+        space=sweep.space_yaml,
+        pages=pages,
+        claims=claims,
+    )
+
+
+def _address(file: Path, *, page: Path) -> str:
+    """Where a file is, seen from a page."""
+    return Path(os.path.relpath(file, page.absolute().parent)).as_posix()

@@ -1,0 +1,88 @@
+"""Results tables by name: of a study in MLflow, recorded with the project, or in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from study.sweep.home import project_folder
+from study.trial.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RECORDED = "recorded:"
+"""What the name of a study that was recorded with the project starts with."""
+
+
+def recorded_folder() -> Path:
+    """Where the recorded studies are, and the manifest that says how they were made."""
+    return project_folder() / "notebooks" / "recorded"
+
+
+def recorded_file(name: str) -> Path:
+    """The file of a recorded study's table.
+
+    Raises:
+        UserError: There is none of this name.
+    """
+    path = recorded_folder() / f"{name}.parquet"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in recorded_folder().glob("*.parquet"))) or "none yet"
+        raise UserError(f"{RECORDED}{name}: no such recorded study; there are {known}")
+    return path
+
+
+def is_file(name: str) -> bool:
+    """Whether a name is that of a file, and not of a study in MLflow."""
+    return name.startswith(RECORDED) or name.endswith((".csv", ".parquet"))
+
+
+def load(name: str) -> pd.DataFrame:
+    """The results table of a study, one row a trial, with the columns of `study.analysis.table.COLUMNS`.
+
+    Args:
+        name: A study in MLflow (`card`), one recorded with the project (`recorded:card`), or a file that
+            `study results STUDY --out FILE` wrote (`card.parquet`).
+
+    Raises:
+        UserError: There is no such study or file, or it holds something else.
+
+    Example:
+        >>> load("recorded:card").groupby("activation").size()
+    """
+    from study.analysis.table import as_results, load_results
+
+    if name.startswith(RECORDED):
+        return load_results(recorded_file(name.removeprefix(RECORDED)))
+    if is_file(name):
+        return load_results(name)
+    from study.sweep.home import existing_home
+    from study.tracking.tracker import read_results
+
+    return as_results(read_results(uri=existing_home().tracking_uri, study=name), where=name)
+
+
+def load_verdicts(name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The verdicts on the claims that a study was run for: contrasts and arms, as `study.claims.verdicts` gives them.
+
+    Args:
+        name: A study of `study claims` in MLflow (`claims-small`), or one recorded with the project
+            (`recorded:claims-small`, whose verdicts are beside its trials).
+
+    Raises:
+        UserError: There is no such study, or it has no verdicts.
+    """
+    import pandas as pd
+
+    if name.startswith(RECORDED):
+        stem = name.removeprefix(RECORDED)
+        contrasts, arms = (pd.read_parquet(recorded_file(f"{stem}-{part}")) for part in ("contrasts", "arms"))
+        return contrasts, arms
+    from study.sweep.home import existing_home
+    from study.tracking.tracker import read_verdicts
+
+    found = read_verdicts(uri=existing_home().tracking_uri, study=name)
+    if found is None:
+        raise UserError(f"{name}: has no verdicts; `study claims` runs the trials and judges them")
+    return found

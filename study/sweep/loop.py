@@ -1,0 +1,342 @@
+"""The sweep: ask Optuna, let workers train, journal, track in MLflow, tell Optuna.
+
+Only this process writes, and only while it holds the study's lock. A finished trial goes through three
+steps, each of which can be taken again after a kill: it is journalled in Optuna (from here on it is
+finished), written to MLflow as a run (found again by its trial number), and told to Optuna.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from threading import Event
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from study.engine import DEFAULT_ENGINE, SIDE_BY_SIDE, check_population
+from study.space.search_space import SearchSpace
+from study.sweep.environment import available_cores, git_commit, machine, versions
+from study.sweep.exemplary_pages import write_pages
+from study.sweep.home import Home
+from study.sweep.interrupt import raise_if_stopped
+from study.sweep.ledger import Ledger, Record, telling_of_storage_errors
+from study.sweep.lock import exclusive_study
+from study.sweep.page_task import Draw, draw
+from study.sweep.progress import Progress
+from study.sweep.schedule import Schedule
+from study.sweep.workers import Train, TrialFailed, Workers, train
+from study.tracking.tracker import VERSION, Tracker
+from study.trial.config import TrialConfig, as_text
+from study.trial.result import OUTCOMES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+POLL_SECONDS = 0.25
+
+TRIALS_AHEAD = 16
+"""Trials for each worker that are asked for before it is free, so that there is a choice to hand out by structure.
+A sampler that learns from results is asked for one trial at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOptions:
+    """How a sweep is run; what it is about is in its search space."""
+
+    name: str
+    """Name of the Optuna study and of the MLflow experiment."""
+    seed: int = 0
+    """Seed of the sampler, and of the trials' own seeds."""
+    engine: str = DEFAULT_ENGINE
+    workers: int | None = None
+    """Number of processes; None takes one a GPU or one a core."""
+    population: int | None = None
+    """Trials of one structure that a process trains side by side; None as in `study.sweep.workers.Workers`."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler."""
+    patience: float = 600
+    """Seconds to wait for a tracking server that went away."""
+    command: str = ""
+    """The command line, for the record."""
+    anatomy: bool = False
+    """Whether to write pages of exemplary trials at the end; see `study.sweep.exemplary`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepReport:
+    """What a sweep came to."""
+
+    table: pd.DataFrame
+    """The results table, as `study.tracking.tracker.read_results` describes it."""
+    interrupted: bool
+    """Whether Ctrl-C or SIGTERM stopped it before all trials were finished; what was finished is kept."""
+    experiment_id: str
+    """The study's id in MLflow."""
+
+
+def run_sweep(
+    space: SearchSpace,
+    options: SweepOptions,
+    *,
+    home: Home,
+    console: Console,
+    stop: Event | None = None,
+    train: Train = train,
+    draw: Draw = draw,
+) -> SweepReport:
+    """Run the trials of a study that are not finished yet, all that `space.trials` asks for.
+
+    Args:
+        space: What to vary.
+        options: How to run it.
+        home: Where to keep it.
+        console: Where to show progress.
+        stop: Set to end the sweep early, keeping what is finished; see `study.sweep.interrupt`.
+        train: What a worker does with trials.
+        draw: What a worker does to make a trial's page.
+
+    Raises:
+        UserError: A store that cannot be used, a study of this name that is another, or a population for an engine
+            that trains one trial at a time.
+        KeyboardInterrupt: `stop` was set while nothing of the sweep's own was under way.
+    """
+    check_population(options.engine, options.population)
+    stop = stop or Event()
+    home.create()
+
+    def say(sentence: str) -> None:
+        console.print(sentence, highlight=False, soft_wrap=True)
+
+    with (
+        telling_of_storage_errors(home.storage_url),
+        exclusive_study(
+            home.storage_url,
+            options.name,
+            on_wait=lambda: say(f"another sweep is working on {options.name}; waiting for it to end"),
+            meanwhile=lambda: raise_if_stopped(stop),
+        ),
+    ):
+        raise_if_stopped(stop)
+        ledger = Ledger.open(storage_url=home.storage_url, name=options.name, space=space, seed=options.seed)
+        try:
+            return _Sweep(space, options, home, ledger, stop, say, console, train, draw).run()
+        finally:
+            ledger.close()
+
+
+class _Sweep:
+    """One run of the loop over an open ledger."""
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        options: SweepOptions,
+        home: Home,
+        ledger: Ledger,
+        stop: Event,
+        say: Callable[[str], None],
+        console: Console,
+        train: Train,
+        draw: Draw,
+    ) -> None:
+        self._space = space
+        self._options = options
+        self._ledger = ledger
+        self._stop = stop
+        self._say = say
+        self._train = train
+        self._draw = draw
+        self._workers: Workers | None = None
+        self._configs: dict[int, TrialConfig] = {}
+        self._asked_for: set[int] = set()
+        self._journalled: deque[Record] = deque()
+        self._progress = Progress(console=console, total=space.trials)
+        self._tracker = Tracker(
+            uri=home.tracking_uri,
+            study=options.name,
+            artifacts=home.artifacts,
+            patience=options.patience,
+            meanwhile=self._while_the_tracking_server_is_away,
+            say=say,
+        )
+
+    def run(self) -> SweepReport:
+        self._tracker.open(
+            uid=self._ledger.uid,
+            tags=_sweep_tags(self._space, self._options),
+            params=_sweep_params(self._space, self._options),
+            axes=self._space.parameters,
+            space_yaml=self._space.to_yaml(),
+        )
+        try:
+            self._take_up()
+            left = self._space.trials - self._progress.done
+            if left > 0 and not self._stop.is_set():
+                self._train_trials(left)
+            else:
+                self._draw_pages(self._open_workers)
+            table = self._tracker.table()
+            interrupted = self._progress.done < self._space.trials
+            self._tracker.close(
+                status="KILLED" if interrupted else "FINISHED",
+                table=table,
+                note=sweep_note(self._options.name, self._space, table),
+            )
+        except BaseException:
+            self._tracker.abandon()
+            raise
+        return SweepReport(table=table, interrupted=interrupted, experiment_id=self._tracker.experiment_id)
+
+    def _take_up(self) -> None:
+        """Bring to an end what an earlier sweep began: tell what it journalled, queue what it ran."""
+        for record in self._ledger.finished():
+            # Written already, unless somebody deleted the run.
+            self._tracker.log_trial(record)
+            self._count(record, now=False)
+        for record in self._ledger.journalled():
+            self._settle(record)
+        self._ledger.requeue()
+
+    def _train_trials(self, left: int) -> None:
+        with self._open_workers() as workers:
+            self._workers = workers
+            self._say(
+                f"{self._options.name}: {left} of {self._space.trials} trials to run on {workers.device}, "
+                f"{workers.count * workers.together} at a time, {self._options.engine} engine"
+            )
+            with self._progress:
+                try:
+                    self._loop(workers, left)
+                finally:
+                    self._ledger.requeue()
+            self._draw_pages(lambda pages: nullcontext(workers))
+
+    def _open_workers(self, most: int | None = None) -> Workers:
+        count = self._options.workers
+        count = count if most is None else min(most, count or available_cores())
+        return Workers(
+            count=count,
+            scheduler=self._options.scheduler,
+            population=self._options.population if self._options.engine in SIDE_BY_SIDE else 1,
+            train=self._train,
+        )
+
+    def _draw_pages(self, workers: Callable[[int], AbstractContextManager[Workers]]) -> None:
+        if self._options.anatomy:
+            write_pages(
+                (record for record in self._ledger.finished() if record.number in self._asked_for),
+                tracker=self._tracker,
+                workers=workers,
+                draw=self._draw,
+                say=self._say,
+                stopped=self._stop.is_set,
+            )
+
+    def _loop(self, workers: Workers, left: int) -> None:
+        waiting = Schedule()
+        ahead = 0 if self._space.hunt else max(TRIALS_AHEAD, 4 * workers.together) * workers.count
+        asked = 0
+        try:
+            while not self._stop.is_set() and (asked < left or len(waiting) or workers.busy or self._journalled):
+                # A free worker comes first: writing takes a tenth of a second.
+                if workers.free is not None and (len(waiting) or asked < left):
+                    while len(waiting) < workers.together and asked < left:
+                        waiting.add(*self._ledger.ask())
+                        asked += 1
+                    trials = waiting.take_together(workers.free, at_most=workers.together)
+                    self._configs |= trials
+                    workers.submit(list(trials.items()), engine=self._options.engine)
+                    continue
+                idle = False
+                if self._journalled:
+                    self._settle(self._journalled.popleft())
+                elif len(waiting) < ahead and asked < left:
+                    waiting.add(*self._ledger.ask())
+                    asked += 1
+                else:
+                    idle = True
+                self._collect(workers, timeout=POLL_SECONDS if idle else 0)
+        finally:
+            # However the loop ends, what the workers have finished by now is finished.
+            while self._collect(workers, timeout=0):
+                pass
+        while self._journalled:
+            self._settle(self._journalled.popleft())
+
+    def _collect(self, workers: Workers, *, timeout: float) -> bool:
+        """Wait for the next trial to finish, and journal it; whether there was one."""
+        collected = workers.collect(timeout=timeout)
+        if collected is None:
+            return False
+        number, outcome = collected
+        record = Record(
+            number=number,
+            config=self._configs.pop(number),
+            result=None if isinstance(outcome, TrialFailed) else outcome,
+            failure=str(outcome) if isinstance(outcome, TrialFailed) else None,
+            end_time=time.time(),
+        )
+        self._ledger.journal(record)
+        self._journalled.append(record)
+        return True
+
+    def _settle(self, record: Record) -> None:
+        """Track a journalled trial, then tell Optuna."""
+        run_id = self._tracker.log_trial(record)
+        self._ledger.tell(record, run_id=run_id)
+        self._count(record)
+
+    def _count(self, record: Record, *, now: bool = True) -> None:
+        if self._ledger.is_asked_for(record):
+            self._asked_for.add(record.number)
+            self._progress.count(record.result, now=now)
+
+    def _while_the_tracking_server_is_away(self) -> None:
+        """Results must not wait in the memory of a worker."""
+        if self._workers is not None:
+            while self._collect(self._workers, timeout=0):
+                pass
+        raise_if_stopped(self._stop)
+
+
+def _sweep_tags(space: SearchSpace, options: SweepOptions) -> dict[str, str]:
+    tags = {f"{VERSION}{package}": number for package, number in versions().items()}
+    tags |= {"command": options.command, "machine": machine(), "search_space": space.source, "about": space.about}
+    commit = git_commit()
+    return tags | ({"mlflow.source.git.commit": commit} if commit else {})
+
+
+def _sweep_params(space: SearchSpace, options: SweepOptions) -> dict[str, str]:
+    values = space.as_dict()
+    params: dict[str, str] = {key: str(values[key]) for key in ("sampler", "updates", "replicates") if key in values}
+    params |= {"sweep_seed": str(options.seed)}
+    return params | {f"fixed.{axis}": as_text(value) for axis, value in space.fixed.items()}
+
+
+def sweep_note(name: str, space: SearchSpace, table: pd.DataFrame) -> str:
+    """Markdown for the parent run's page: what ran and how to read it."""
+    axes = ", ".join(f"`{axis}`" for axis in space.parameters) or "nothing but the seed"
+    counts = {outcome: int((table["outcome"] == outcome).sum()) for outcome in OUTCOMES}
+    done = len(table)
+    share = f" ({counts['diverged'] / done:.0%})" if done else ""
+    budget = f"up to {space.updates}" if space.sampler == "listed" else space.updates
+    return f"""\
+**{name}**: {space.about}
+
+{done} trials: **{counts["diverged"]} diverged**{share}, {counts["survived"]} survived their budget of \
+{budget} updates, {counts["failed"]} failed. Varied: {axes}. Not varied: the minimal example's values, \
+except what `search_space.yaml` fixes.
+
+Each nested run is one trial, named by its number, what it came to, and its activation, learning rate, layers
+and units.
+
+- `time_to_nan` is the 1-based number of the first update whose loss is not finite. It is absent where the trial
+  survived; such a trial is right-censored at `updates`, not free of divergence for ever.
+- `diverged` is 1 or 0: filter with `metrics.diverged = 1`.
+- `loss` by update ends at the last finite value; the tag `loss_at_divergence` says what came then.
+- `results.csv` and `results.parquet` among the artifacts hold the whole table, as `study results {name}` does.
+"""

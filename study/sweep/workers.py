@@ -1,0 +1,354 @@
+"""The processes that train: a Dask cluster, embedded in the command or elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Any
+
+# Read when Dask is imported, by the workers too: what happens to them is told by the sweep, in a sentence.
+os.environ["DASK_LOGGING__DISTRIBUTED"] = "critical"
+
+import dask
+import distributed
+
+from study.engine import GPU_POPULATION
+from study.sweep.environment import available_cores
+from study.trial.config import TrialConfig
+from study.trial.errors import UserError
+from study.trial.result import TrialResult
+
+LIVES = 3
+"""How many workers a trial may kill before it counts as failed."""
+
+RESULT_SECONDS = 30
+"""How long a worker may take to hand over a result."""
+
+Train = Callable[[Sequence[str], str, int | None], list[str]]
+"""Configs, engine and population in, results out, as text: what travels does not depend on the project's classes."""
+
+
+def train(configs: Sequence[str], engine: str, population: int | None) -> list[str]:
+    """Run trials of one structure in a worker: configs as JSON in, results as JSON out, in the same order."""
+    from study.engine import run
+
+    parsed = [TrialConfig.model_validate_json(config) for config in configs]
+    return [result.to_json() for result in run(parsed, engine=engine, population=population)]
+
+
+class TrialFailed(Exception):
+    """A trial that has no result; the message says why."""
+
+
+class _Worker(distributed.WorkerPlugin):  # type: ignore[misc]
+    """Prepares a worker process, a restarted one too, before anything imports TensorFlow."""
+
+    name = "study"
+
+    def __init__(self, *, gpus: Sequence[str]) -> None:
+        self._gpus = gpus
+
+    def setup(self, worker: distributed.Worker) -> None:
+        # Ctrl-C reaches every process of the terminal; only the sweep decides what it means.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if self._gpus:
+            os.environ["CUDA_VISIBLE_DEVICES"] = self._gpus[int(worker.name) % len(self._gpus)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    """Trials that were handed in together, with their numbers."""
+
+    trials: tuple[tuple[int, TrialConfig], ...]
+    worker: int
+    engine: str
+    attempt: int
+
+
+class Workers:
+    """Processes that train trials, each one at a time or as many of one structure as the population is.
+
+    Args:
+        count: Number of processes; None takes one a GPU, or one a core where there is no GPU.
+        scheduler: Address of a Dask scheduler to use instead of processes of this machine.
+        population: Trials that a process trains side by side; None leaves it to the engine on this machine's GPUs, and
+            takes 1 elsewhere.
+        train: What a worker does with trials.
+
+    Attributes:
+        device: What trains, in words.
+        count: Number of processes.
+        together: How many trials of one structure a process can be handed at a time.
+
+    Raises:
+        UserError: The scheduler does not answer.
+    """
+
+    def __init__(
+        self,
+        *,
+        count: int | None = None,
+        scheduler: str | None = None,
+        population: int | None = None,
+        train: Train = train,
+    ) -> None:
+        self._train = train
+        self._population: int | None = population or 1
+        self.together = population or 1
+        self._collected: deque[tuple[int, TrialResult | TrialFailed]] = deque()
+        self._done: SimpleQueue[distributed.Future] = SimpleQueue()
+        self._free: list[int] = []
+        self._tasks: dict[str, _Task] = {}
+        self._waiting: deque[_Task] = deque()
+        # Keys are the scheduler's, and other sweeps may use it: a trial's number alone would fetch their results.
+        self._name = uuid.uuid4().hex
+        self._cluster: distributed.SpecCluster | None = None
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+        dask.config.set(
+            {
+                "distributed.scheduler.allowed-failures": 0,  # lives are counted here, see `_failed`
+                # A worker holds the trial it trains and no other, so no bystander is blamed for its death.
+                "distributed.scheduler.worker-saturation": 1.0,
+                "distributed.admin.tick.limit": "1h",
+                # TensorFlow's memory comes in leaps; killing a worker is the operating system's call.
+                "distributed.worker.memory.terminate": False,
+                "distributed.worker.memory.pause": False,
+                "distributed.worker.memory.spill": False,
+                "distributed.worker.memory.target": False,
+            }
+        )
+        if scheduler:
+            self._client = _connect(scheduler)
+            self.device = f"the cluster at {scheduler}"
+            self.count = len(self._client.nthreads()) or 1
+            self._free = list(range(self.count))
+            return
+        gpus = visible_gpus()
+        self.count = count or len(gpus) or available_cores()
+        self.device = f"{len(gpus)} GPU{'s' * (len(gpus) > 1)}" if gpus else "CPU"
+        if gpus and population is None:
+            self._population, self.together = None, GPU_POPULATION
+        with _sigint_kept_for_later():
+            self._cluster = distributed.SpecCluster(
+                scheduler={
+                    "cls": distributed.Scheduler,
+                    "options": {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"},
+                },
+                workers={
+                    number: {
+                        "cls": distributed.Nanny,
+                        "options": {"nthreads": 1, "memory_limit": None, "resources": {_resource(number): 1}},
+                    }
+                    for number in range(self.count)
+                },
+            )
+        self._client = distributed.Client(self._cluster, set_as_default=False)
+        self._client.register_plugin(_Worker(gpus=gpus))
+        self._free = list(range(self.count))
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close(timeout=2)
+        if self._cluster is not None:
+            self._cluster.close(timeout=5)
+
+    @property
+    def busy(self) -> int:
+        """Number of trials submitted and not collected."""
+        return len(self._collected) + sum(len(task.trials) for task in (*self._tasks.values(), *self._waiting))
+
+    @property
+    def free(self) -> int | None:
+        """Number of a worker without trials."""
+        return self._free[0] if self._free else None
+
+    def submit(self, trials: Sequence[tuple[int, TrialConfig]], *, engine: str) -> None:
+        """Hand in trials, by number, for the worker that is `free`; more than one must be of one structure."""
+        self._submit(_Task(trials=tuple(trials), worker=self._free.pop(0), engine=engine, attempt=1))
+
+    def _submit(self, task: _Task) -> None:
+        key = f"trial-{self._name}-{task.trials[0][0]}-{len(task.trials)}-{task.attempt}"
+        self._tasks[key] = task
+        future = self._client.submit(
+            self._train,
+            [config.model_dump_json() for _, config in task.trials],
+            task.engine,
+            self._population,
+            key=key,
+            pure=False,
+            # Of all ways to ask for a worker, a resource is the one that a restarted worker answers to. Workers
+            # started elsewhere have none.
+            resources={_resource(task.worker): 1} if self._cluster else None,
+        )
+        future.add_done_callback(self._done.put)
+
+    def collect(self, *, timeout: float) -> tuple[int, TrialResult | TrialFailed] | None:
+        """The next finished trial: its number, and its result or why it has none. None after `timeout` seconds.
+
+        Raises:
+            UserError: The scheduler went away.
+        """
+        if not self._collected:
+            self._await(timeout)
+        while self._waiting and self._free:
+            self._submit(replace(self._waiting.popleft(), worker=self._free.pop(0)))
+        return self._collected.popleft() if self._collected else None
+
+    def _await(self, timeout: float) -> None:
+        """Take in the next task that ends within `timeout` seconds."""
+        try:
+            future = self._done.get(timeout=timeout) if timeout else self._done.get_nowait()
+        except Empty:
+            return
+        task = self._tasks.pop(future.key)
+        self._free.append(task.worker)
+        if future.status == "error":
+            self._failed(task, future.exception())
+            return
+        texts = self._fetch(future)
+        if texts is not None:
+            for (number, config), text in zip(task.trials, texts, strict=True):
+                result = TrialResult.from_json(text)
+                assert result.config == config
+                self._collected.append((number, result))
+            return
+        if future.status == "cancelled" or self._client.status != "running":
+            raise UserError("the Dask scheduler went away; run the same command again when it is back")
+        # The worker died between finishing the trial and handing the result over.
+        if task.attempt < LIVES:
+            self._again(task, attempt=task.attempt + 1)
+            return
+        why = TrialFailed(f"its result was lost with its worker process {LIVES} times")
+        self._collected.extend((number, why) for number, _ in task.trials)
+
+    def _again(self, task: _Task, *, attempt: int) -> None:
+        """Give a task another life, in the worker that had it."""
+        self._free.remove(task.worker)
+        self._submit(replace(task, attempt=attempt))
+
+    def _failed(self, task: _Task, error: BaseException) -> None:
+        """Give up a trial, or give it another life."""
+        if len(task.trials) > 1:
+            # Nobody knows which of them it was: each by itself from here on, with all its lives.
+            self._waiting.extend(replace(task, trials=(trial,), attempt=1) for trial in task.trials)
+            return
+        why = _why(error)
+        if isinstance(error, distributed.KilledWorker):
+            lost = task.attempt + error.allowed_failures
+            if lost < LIVES:
+                self._again(task, attempt=lost + 1)
+                return
+            why = f"its worker process died {lost} times, for example for want of memory"
+        self._collected.append((task.trials[0][0], TrialFailed(why)))
+
+    def apply(
+        self, function: Callable[..., str], calls: Sequence[tuple[str, ...]], *, stop: Callable[[], bool]
+    ) -> Iterator[tuple[int, str | TrialFailed]]:
+        """Run a function of texts in the workers, once for each call; what travels is text, as with trials.
+
+        Args:
+            function: What to run.
+            calls: Its arguments.
+            stop: Asked again and again; once it says yes, the rest is given up.
+
+        Yields:
+            The place of a call in `calls`, and the text or why there is none; in the order in which they finish.
+        """
+        done: SimpleQueue[distributed.Future] = SimpleQueue()
+        places: dict[str, int] = {}
+        futures = []
+        for place, arguments in enumerate(calls):
+            key = f"text-{self._name}-{place}"
+            places[key] = place
+            futures.append(self._client.submit(function, *arguments, key=key, pure=False))
+            futures[-1].add_done_callback(done.put)
+        try:
+            while places and not stop() and self._client.status == "running":
+                try:
+                    future = done.get(timeout=0.25)
+                except Empty:
+                    continue
+                place = places.pop(future.key)
+                if future.status == "error":
+                    yield place, TrialFailed(_why(future.exception()))
+                else:
+                    yield place, self._fetch(future) or TrialFailed("its text was lost with its worker process")
+        finally:
+            self._client.cancel(futures)
+
+    @staticmethod
+    def _fetch(future: distributed.Future) -> Any:
+        """The result, or None where no worker has it any more."""
+        if future.status != "finished":
+            return None
+        try:
+            return future.result(timeout=RESULT_SECONDS)
+        except (distributed.TimeoutError, distributed.CancelledError, distributed.KilledWorker, OSError):
+            return None
+
+
+def _resource(number: int) -> str:
+    """What only worker `number` of the embedded cluster has."""
+    return f"worker {number}"
+
+
+def _connect(scheduler: str) -> distributed.Client:
+    if not re.fullmatch(r"(tcp|tls|ws|wss)://[^\s/:]+:\d+", scheduler):
+        raise UserError(f"--scheduler {scheduler}: takes an address such as tcp://127.0.0.1:8786")
+    try:
+        return distributed.Client(scheduler, timeout=5, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--scheduler {scheduler}: no Dask scheduler answers there") from error
+
+
+@contextmanager
+def _sigint_kept_for_later() -> Iterator[None]:
+    """Deliver a Ctrl-C that comes meanwhile afterwards, and never to the processes started meanwhile."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _why(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:400]}"
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """GPUs that TensorFlow sees, by the names that CUDA_VISIBLE_DEVICES takes.
+
+    Asked in a process of its own, and only where there is a driver: the command itself must stay free of
+    TensorFlow, which would take a share of the GPU's memory.
+    """
+    if not any(Path(driver).exists() for driver in ("/dev/nvidiactl", "/dev/dxg")):
+        return ()
+    code = "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')))"
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    lines = answer.stdout.split()
+    count = int(lines[-1]) if lines and lines[-1].isdigit() else 0
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return tuple(chosen.split(",")[:count]) if chosen else tuple(str(index) for index in range(count))

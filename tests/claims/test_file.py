@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from typing import Any
+
+import pytest
+import yaml
+from scipy.stats import binom
+
+from study.claims.contrast import CLAIMS, Contrast, trials_of, without_budget
+from study.claims.file import load_claims, parse_claims
+from study.trial.config import TrialConfig
+from study.trial.errors import UserError
+from tests.conftest import ROOT
+
+FILE = ROOT / "search_spaces" / "claims.yaml"
+CONTENT = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+BOTH = ("keras-3", "keras-2.2.4")
+SMALL, FULL = (load_claims(FILE, scale=scale) for scale in ("small", "full"))
+
+
+@pytest.mark.parametrize("claims", [SMALL, FULL], ids=["small", "full"])
+def test_every_claim_has_a_contrast_that_says_what_would_count_against_it(claims: Any) -> None:
+    assert [f"C{number}" for number in range(1, 23)] == list(dict.fromkeys(c.claim for c in claims.contrasts))
+    assert all(len(contrast.against.split()) > 4 for contrast in claims.contrasts)
+
+
+def tail_probabilities(contrast: Contrast) -> tuple[float, float]:
+    """Smallest two-sided p-values for and against a claim: all cases one way, all cases the other way."""
+    n, threshold = contrast.replicates, contrast.threshold
+    all_cases, no_case = threshold**n, (1 - threshold) ** n
+    arms = len(contrast.arms) if contrast.statistic == "share" else 1
+    match contrast.side:
+        case "above":
+            return 2 * all_cases, 2 * arms * no_case
+        case "below":
+            return 2 * no_case, 2 * arms * all_cases
+        case "ever":
+            return 0.0, 2 * arms * no_case
+
+
+@pytest.mark.parametrize("claims", [SMALL, FULL], ids=["small", "full"])
+def test_every_contrast_has_seeds_enough_to_be_resolved_either_way_whatever_the_others_come_to(claims: Any) -> None:
+    for contrast in claims.contrasts:
+        assert max(tail_probabilities(contrast)) * len(claims.contrasts) <= claims.alpha, contrast.id
+
+
+def test_no_seed_that_sizes_were_chosen_by_is_used() -> None:
+    trials = trials_of(SMALL.contrasts, semantics=BOTH, seed=0)
+    assert min(trial.seed for trial in trials) >= 100_000
+    others = trials_of(SMALL.contrasts, semantics=BOTH, seed=1)
+    assert not {trial.seed for trial in trials} & {trial.seed for trial in others}
+
+
+def test_a_trial_that_several_contrasts_need_is_run_once_with_the_largest_budget() -> None:
+    trials = trials_of(SMALL.contrasts, semantics=BOTH, seed=0)
+    times = Counter(without_budget(trial) for trial in trials)
+    assert set(times.values()) == {1, 3}, "only what reproducibility asks about is run three times"
+    assert len({without_budget(trial) for trial in trials}) == len(set(trials))
+    base = TrialConfig(units=32, learning_rate=1e-3, seed=100_000, updates=400)
+    assert trials.count(base) == 3
+
+
+def test_all_arms_of_a_contrast_have_the_same_seeds_and_budget() -> None:
+    contrast = next(c for c in SMALL.contrasts if c.id == "C6")
+    trials = trials_of([contrast], semantics=["keras-3"], seed=4)
+    seeds = {units: [t.seed for t in trials if t.units == units] for units in (16, 32, 64)}
+    assert seeds[16] == seeds[32] == seeds[64] == list(range(500_000, 500_016))
+    assert {trial.updates for trial in trials} == {100}
+
+
+def test_the_full_scale_is_the_minimal_example_s_own() -> None:
+    contrast = next(c for c in FULL.contrasts if c.id == "C1")
+    assert trials_of([contrast], semantics=["keras-3"], seed=0)[0] == TrialConfig(seed=100_000)
+
+
+def changed(path: str, value: Any) -> str:
+    """The shipped file with one field changed: `C5.side`, `scales.small.updates`."""
+    content = copy.deepcopy(CONTENT)
+    place: Any = content
+    *way, last = path.split(".")
+    for step in way:
+        place = next(c for c in content["contrasts"] if c["id"] == step) if step[0] == "C" else place[step]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return yaml.safe_dump(content)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        ("alpha", 5, "f: alpha: takes a number between 0 and 1, not 5"),
+        ("about", None, "f: file: about is missing"),
+        ("scales.small.updates", 0, "f: C1.updates: takes a whole number from 1 to 1000000, not 0"),
+        ("scales.small.seeds", 3, "f: scales.small: seeds is not known; allowed are fixed, updates, replicates"),
+        ("scales.full", None, "f: scales: full is missing"),
+        ("contrasts", [], "f: contrasts: takes a list of contrasts, not []"),
+        ("C7.id", "C6", "f: contrasts: C6 is given twice"),
+        ("C7.id", "C6b", "f: contrasts: none is about C7; every claim from C1 to C22 needs one"),
+        ("C7.id", "C23", "f: contrasts: id takes one of C1 to C22, a letter behind it, not C23"),
+        ("C7.against", None, "f: C7: against is missing"),
+        ("C7.against", "", "f: C7.against: takes a sentence, not an empty text"),
+        ("C7.statistic", "mean", "f: C7.statistic: takes share, order, gain or repeat, not mean"),
+        ("C7.arms", [{"layers": 1}], "f: C7.arms: takes a list of at least 2, not [{'layers': 1}]"),
+        ("C7.arms", [{"layers": 1}, {"layers": 1}], "f: C7.arms: layers=1 is given twice"),
+        ("C7.arms", [{"layer": 1}, {}], "f: C7.arms: 'layer' is not an axis; did you mean layers?"),
+        ("C7.arms", [{"layers": 0}, {}], "f: C7.arms: layers takes a whole number, at least 1, at most 16, not 0"),
+        ("C7.arms", [{"seed": 1}, {}], "f: C7.arms: seed is not for an arm: budget and seeds are the same for all"),
+        ("C7.arms", [{}, {"batch_norm": "before_activation"}], "f: C7: batch_norm=before_activation: batch_norm"),
+        ("C7.threshold", 0.3, "f: C7.threshold: belongs to the statistic share, not to order"),
+        ("C5.threshold", 1, "f: C5.threshold: takes a number between 0 and 1, not 1"),
+        ("C5.measure", "distance", "f: C5.measure: belongs to the statistic order, not to share"),
+        ("C5.event", "exploded", "f: C5.event: takes diverged, weights_finite_at_onset or onset_in_recurrence, not"),
+        ("C5.side", "left", "f: C5.side: takes above, below or ever, not left"),
+        ("C5.under", "keras-3", "f: C5.under: takes a list of semantics, not keras-3"),
+        ("C5.runs", 2, "f: C5.runs: takes at least 2 for the statistic repeat, and 1 for any other"),
+        ("C10.runs", None, "f: C10.runs: takes at least 2 for the statistic repeat, and 1 for any other"),
+        ("C16b.arms", [{}, {"units": 3}], "f: C16b.arms: takes a list of exactly 4, not [{}, {'units': 3}]"),
+        ("C6.at", {"big": {}}, "f: C6.at: big is not known; allowed are small, full"),
+    ],
+)
+def test_a_mistake_in_the_file_is_told_in_a_sentence(path: str, value: Any, sentence: str) -> None:
+    with pytest.raises(UserError) as error:
+        parse_claims(changed(path, value), scale="small", source="f")
+    assert str(error.value).startswith(sentence)
+    assert "\n" not in str(error.value)
+
+
+def test_claims_are_the_twenty_two_of_the_page() -> None:
+    assert len(CLAIMS) == 22
+
+
+def test_the_tail_probabilities_of_this_file_are_those_of_the_binomial_distribution() -> None:
+    contrast = next(c for c in SMALL.contrasts if c.id == "C5")
+    n = contrast.replicates
+    assert tail_probabilities(contrast) == pytest.approx((2 * binom.cdf(0, n, 0.25), 2 * binom.sf(n - 1, n, 0.25)))

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+
+from study.claims.contrast import trials_of
+from study.claims.file import load_claims
+from study.claims.run import choose
+from study.tracking.tracker import read_results
+from study.trial.errors import UserError
+from tests.conftest import ROOT
+from tests.stores import assert_whole_and_equal, mlflow_runs
+from tests.sweep.test_loop import finish, wait_for_trials
+
+FILE = ROOT / "search_spaces" / "claims.yaml"
+
+
+def drive(only: str, replicates: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "tests" / "claims" / "driver.py"), only, str(replicates)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        env=dict(os.environ),
+        start_new_session=True,
+    )
+
+
+def kept(uri: str, name: str, folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The verdicts by contrast, and the tags, that the study's parent run keeps."""
+    parent = next(run for run in mlflow_runs(uri, name) if "mlflow.parentRunId" not in run.data.tags)
+    client = MlflowClient(tracking_uri=uri)
+    files = {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert {"claims.csv", "claims.parquet", "claims_arms.csv", "claims_arms.parquet", "claims.yaml"} <= files
+    path = client.download_artifacts(parent.info.run_id, "claims.parquet", str(folder))
+    client.download_artifacts(parent.info.run_id, "claims.yaml", str(folder))
+    assert (folder / "claims.yaml").read_text(encoding="utf-8") == FILE.read_text(encoding="utf-8")
+    return pd.read_parquet(path).set_index("contrast"), dict(parent.data.tags)
+
+
+def test_a_killed_run_of_claims_goes_on_takes_up_more_claims_and_keeps_the_verdicts(home: Path, tmp_path: Path) -> None:
+    uri = f"sqlite:///{home}/mlflow.db"
+    process = drive("C6", 12)
+    wait_for_trials(home, "claims", 5, process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    output = finish(drive("C10,C6", 12))
+    # Three sizes by 12 seeds, one of them run twice more.
+    assert_whole_and_equal(home, "claims", trials=60)
+    assert "2 claims under keras-3: 1 supported, 1 contradicted, 0 not resolved" in output
+    found, tags = kept(uri, "claims", tmp_path)
+    assert found.loc["C6", ["verdict", "successes", "median_ratio"]].tolist() == ["supported", 12, 41 / 11]
+    assert found.loc["C10", ["verdict", "successes"]].tolist() == ["contradicted", 0]
+    assert found.loc["C7", ["verdict", "note"]].tolist() == ["not resolved", "24 of 36 trials not run yet"]
+    assert tags["verdict.C6.keras-3"] == "supported"
+    configs = read_results(uri=uri, study="claims")
+    chosen = choose(load_claims(FILE, scale="small"), only=["C6", "C10"], replicates=12)
+    asked = trials_of(chosen, semantics=["keras-3"], seed=0)
+    columns = ["units", "seed", "budget"]
+    expected = sorted((c.units, c.seed, c.updates) for c in asked)
+    assert sorted(configs[columns].itertuples(index=False, name=None)) == expected
+
+
+def test_the_analysis_of_claims_imports_neither_tensorflow_nor_mlflow_nor_optuna() -> None:
+    code = "import sys, study.claims.verdicts; print({'tensorflow', 'mlflow', 'optuna'} & {*sys.modules})"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert answer.stdout.strip() == "set()"
+
+
+def test_parts_of_claims_can_be_chosen_and_unknown_ones_are_told_in_a_sentence() -> None:
+    claims = load_claims(FILE, scale="small")
+    assert [c.id for c in choose(claims, only=["C8", "C16b"])] == ["C8a", "C8b", "C16b"]
+    assert {c.replicates for c in choose(claims, replicates=3)} == {3}
+    with pytest.raises(UserError, match=r"^--only C8c: is not in .*claims\.yaml; there are C1, C2, "):
+        choose(claims, only=["C8c"])
+
+
+def test_the_command_tells_of_a_mistake_in_a_sentence(
+    home: Path, study: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    unknown = study("claims", "--only", "C1, C99", "--only", "C2")
+    assert unknown.returncode == 2
+    assert unknown.stderr.startswith("Error: --only C99: is not in search_spaces/claims.yaml; there are C1, C2, C3,")
+    elsewhere = study("claims", "--only", "C12", "--semantics", "keras-2.2.4")
+    assert elsewhere.returncode == 2
+    assert elsewhere.stderr.startswith("Error: --only C12: is not asked under keras-2.2.4; see search_spaces")
+    assert not home.exists()

@@ -1,0 +1,212 @@
+"""One update on Keras's own cells, called timestep by timestep in eager mode: where is the first non-finite number?
+
+It shares nothing with the engine under test but what a trial is fed (weights, batch, masks): the cells are Keras's
+`LSTMCell`, which is listened to through its activations, and the gradients are TensorFlow's own.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from study.engine.compiled import training
+from study.engine.compiled.model import Structure
+from study.engine.draws import batches
+from study.engine.reference.engine import Model, drop, loss_of
+from study.engine.runtime import keras, tf
+from study.trial.config import TrialConfig
+
+
+class First(NamedTuple):
+    """The first number that is not finite; fields as in `study.trial.onset.Onset`."""
+
+    phase: str
+    layer: str | None
+    direction: str | None
+    tensor: str
+    timestep: int | None
+    index: tuple[int, ...]
+
+
+WITHIN_A_TIMESTEP = (
+    "input_projection",
+    "forget_projection",
+    "candidate_projection",
+    "output_projection",
+    "input_sum",
+    "forget_sum",
+    "candidate_sum",
+    "output_sum",
+    "input_gate",
+    "forget_gate",
+    "candidate",
+    "output_gate",
+    "cell_state",
+    "activated_cell_state",
+    "hidden_state",
+)
+BACK_WITHIN_A_TIMESTEP = ("hidden_state", "cell_state", "input_sum", "forget_sum", "candidate_sum", "output_sum")
+
+
+def by_name(vector, structure: Structure) -> dict[str, np.ndarray]:
+    """A vector of all weights, cut up."""
+    shapes = structure.weights()
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])[:-1]
+    parts = np.split(np.asarray(vector), ends)
+    return {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+
+
+def first_not_finite(config: TrialConfig, number: int, before: training.Training) -> First | None:
+    """The first number that is not finite: forward, loss, backward, gradients, or the running means of Nadam."""
+    return _Update(config, number, before).first()
+
+
+class _Update:
+    def __init__(self, config: TrialConfig, number: int, before: training.Training) -> None:
+        structure = Structure.of(config)
+        self.config = config
+        self.structure = structure
+        self.before = before
+        self.forward: list[tuple] = []
+        self.states = dict(zip(structure.cells(), before.state, strict=True))
+        model = Model(config)
+        given = by_name(before.weights.numpy(), structure)
+        model.set_weights({name: given[name] for name in model.weights})
+        drawn = {"seed": config.seed, "update": tf.constant(number, tf.int64)}
+        x = batches.inputs(
+            *drawn.values(),
+            batch_size=config.batch_size,
+            timesteps=config.timesteps,
+            features=config.features,
+            input_mean=config.input_mean,
+        )
+        labels = batches.labels(
+            *drawn.values(),
+            batch_size=config.batch_size,
+            label_balance=config.label_balance,
+            label_sampling=config.label_sampling,
+        )
+        masks = model.masks(*drawn.values(), recurrent_dropout=config.recurrent_dropout, dropout=config.dropout)
+        for name, cell in model.cells.items():
+            if name in masks:
+                cell.get_recurrent_dropout_mask = partial(_given, tf.unstack(masks[name]))
+        with tf.GradientTape() as tape:
+            for name, layer in model.layers.items():
+                if name.startswith("lstm") and not name.endswith("norm"):
+                    x = self._lstm(name, model, x)
+                elif name == "dense":
+                    x = tf.matmul(x, layer.kernel.value) + layer.bias.value
+                    self.forward.append((name, None, {"logit": [x]}))
+                else:
+                    x = layer(x, training=True)
+                    self.forward.append((name, None, {name: [x]}))
+                if name in model.dropouts and (dropout := f"dropout_{model.dropouts[name][0]}") in masks:
+                    x = drop(x, masks[dropout], semantics=config.semantics)
+                    self.forward.append((dropout, None, {dropout: [x]}))
+            self.loss = loss_of(labels, keras.activations.sigmoid(x), semantics=config.semantics)
+        watched = [values for _, _, tensors in self.forward for name, values in tensors.items() if "proj" not in name]
+        self.weights = {name: weight.value for name, weight in model.weights.items()}
+        found = tape.gradient(self.loss, [watched, list(self.weights.values())])
+        places = iter(found[0])
+        self.backward = [
+            (layer, direction, {name: next(places) for name in tensors if "proj" not in name})
+            for layer, direction, tensors in self.forward
+        ]
+        self.gradients = dict(zip(self.weights, found[1], strict=True))
+
+    def _lstm(self, name: str, model: Model, x):
+        last = name == f"lstm_{self.config.layers}"
+        outputs = [self._cell(f"{name}/{d}", model, x, last=last) for d in batches.directions(self.config)]
+        return outputs[0] if len(outputs) == 1 else tf.concat(outputs, axis=-1)
+
+    def _cell(self, name: str, model: Model, x, *, last: bool):
+        cell = model.cells[name]
+        heard: list[tuple] = []
+        functions = cell.recurrent_activation, cell.activation
+
+        def listening(function):
+            def listener(z):
+                heard.append((z, function(z)))
+                return heard[-1][1]
+
+            return listener
+
+        cell.recurrent_activation, cell.activation = map(listening, functions)
+        steps: dict[str, list] = {tensor: [None] * self.config.timesteps for tensor in WITHIN_A_TIMESTEP}
+        state = list(self.states[name])
+        order = range(self.config.timesteps)
+        for t in reversed(order) if name.endswith("backward") else order:
+            heard.clear()
+            hidden, state = cell(x[:, t], state, training=True)
+            (z_i, i), (z_f, f), (z_c, g), (z_o, o), (c, a) = heard
+            projected = tf.split(x[:, t] @ cell.kernel.value + cell.bias.value, 4, axis=1)
+            found = (*projected, z_i, z_f, z_c, z_o, i, f, g, o, c, a, hidden)
+            for tensor, value in zip(WITHIN_A_TIMESTEP, found, strict=True):
+                steps[tensor][t] = value
+        cell.recurrent_activation, cell.activation = functions
+        self.forward.append((*name.split("/"), steps))
+        return hidden if last else tf.stack(steps["hidden_state"], axis=1)
+
+    def first(self) -> First | None:
+        for layer, direction, tensors in self.forward:
+            found = _first("forward", layer, direction, tensors, tuple(tensors), backwards=direction == "backward")
+            if found:
+                return found
+        if not np.isfinite(self.loss):
+            return First("loss", None, None, "loss", None, ())
+        layers = list(dict.fromkeys(layer for layer, _, _ in self.forward))
+        # Of two directions neither needs the other; the forward one comes first here, as in the engine.
+        for layer, direction, tensors in sorted(self.backward, key=lambda one: -layers.index(one[0])):
+            steps = direction is not None
+            names = BACK_WITHIN_A_TIMESTEP if steps else tuple(tensors)
+            of = {name: [np.zeros(1) if v is None else v for v in tensors[name]] for name in names}
+            label = "gradient of {}" if steps else f"gradient of the output of {layer}"
+            named = {label.format(name): values for name, values in of.items()}
+            found = _first("backward", layer, direction, named, tuple(named), backwards=direction != "backward")
+            if found:
+                return found
+        for name, gradient in self.gradients.items():
+            if not np.isfinite(gradient).all():
+                layer, *direction, _ = name.split("/")
+                where = direction[0] if direction else None
+                return First("backward", layer, where, f"gradient of {name}", None, _place(gradient))
+        return self._first_of_nadam()
+
+    def _first_of_nadam(self) -> First | None:
+        """m + (g - m) / 10 and v + (g^2 - v) / 1000 in float32 (T. Dozat, 2015), without clipping."""
+        assert (self.config.optimizer, self.config.clipnorm) == ("nadam", None)
+        means = [by_name(slot.numpy(), self.structure) for slot in self.before.slots]
+        for number, (mean, power, share) in enumerate(zip(means, (1, 2), (0.1, 0.001), strict=True), start=1):
+            for name, gradient in self.gradients.items():
+                with np.errstate(over="ignore"):
+                    new = mean[name] + (gradient.numpy() ** power - mean[name]) * np.float32(share)
+                if not np.isfinite(new).all():
+                    layer, *direction, _ = name.split("/")
+                    where = direction[0] if direction else None
+                    return First("optimizer", layer, where, f"running mean {number} of {name}", None, _place(new))
+        return None
+
+
+def _given(masks, step_input):
+    return masks
+
+
+def _first(phase, layer, direction, tensors, names, *, backwards) -> First | None:
+    length = len(tensors[names[0]])
+    for t in reversed(range(length)) if backwards else range(length):
+        for name in names:
+            if not np.isfinite(tensors[name][t]).all():
+                place = _place(tensors[name][t])
+                if direction is not None:
+                    return First(phase, layer, direction, name, t, (t, *place))
+                # Batch-major here, time-major there.
+                index = (place[1], place[0], *place[2:]) if len(place) == 3 else place
+                return First(phase, layer, None, name, index[0] if len(place) == 3 else None, index)
+    return None
+
+
+def _place(values) -> tuple[int, ...]:
+    where = ~np.isfinite(np.asarray(values))
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(where)), where.shape))

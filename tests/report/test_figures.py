@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import base64
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.collections import PathCollection
+from matplotlib.contour import QuadContourSet
+from matplotlib.figure import Figure
+from scipy.stats import fisk, lognorm, weibull_min
+
+from study.analysis.boundary.phase_diagram import phase_diagram
+from study.analysis.findings import findings
+from study.analysis.onsets import onsets
+from study.analysis.survival.accelerated_failure_time import accelerated_failure_time
+from study.analysis.survival.cox import cox
+from study.analysis.survival.kaplan_meier import kaplan_meier, survival_curve
+from study.analysis.survival.scaling import scaling
+from study.report.figures.claims import claims_figure
+from study.report.figures.critical import critical_figure, critical_values
+from study.report.figures.drawing import DIVERGED, Drawing
+from study.report.figures.forest import hazard_figure, time_ratio_figure
+from study.report.figures.onset import growth_figure, onset_figure, timeline_figure
+from study.report.figures.phase import phase_figure, shows_fit
+from study.report.figures.prediction import calibration_figure, importance_figure
+from study.report.figures.scaling import median_time, scaling_figure, typical
+from study.report.figures.survival import survival_figure, trials_at_risk
+from study.trial.errors import UserError
+from tests.analysis.made_up_trials import results_table
+from tests.report.studies import AT_ONCE, DISTANCE, FAILED, TRIALS, found, made_up_study
+
+
+def drawn(drawing: Drawing) -> Figure:
+    assert drawing.figure is not None, drawing.caption
+    return drawing.figure
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(lambda part: hasattr(part, "get_text")) if text.get_text()]
+
+
+def every_drawing() -> list[Drawing]:
+    study = found()
+    failed = study.survival.failed
+    return [
+        survival_figure(study.survival.curves["activation"], failed=failed),
+        hazard_figure(study.survival.hazard_ratios, failed=failed),
+        time_ratio_figure(study.survival.scaling, failed=failed),
+        scaling_figure(study.scaling),
+        phase_figure(study.panels, failed=failed),
+        critical_figure(study.table, study.critical),
+        calibration_figure(study.held_out),
+        importance_figure(study.importance, study.held_out),
+        onset_figure(study.onsets),
+        timeline_figure(study.table),
+        growth_figure(study.table),
+    ]
+
+
+def test_every_figure_has_labelled_axes_and_a_caption_with_trials_censored_and_failed() -> None:
+    for drawing in every_drawing():
+        assert re.search(r"n = \d+", drawing.caption), drawing.name
+        assert re.search(r"\d+ (censored|survived)", drawing.caption), drawing.name
+        assert f"{FAILED} failed" in drawing.caption, drawing.name
+        assert any(axes.get_xlabel() for axes in drawn(drawing).axes), drawing.name
+
+
+def test_a_figure_is_the_same_svg_every_time_and_needs_nothing_from_outside() -> None:
+    drawing = survival_figure(kaplan_meier(made_up_study(), by="activation"))
+    again = survival_figure(kaplan_meier(made_up_study(), by="activation"))
+    assert drawing.data_uri == again.data_uri
+    svg = base64.b64decode(drawing.data_uri.partition(",")[2])
+    addresses = {
+        value
+        for element in ElementTree.fromstring(svg).iter()
+        for name, value in element.attrib.items()
+        if name.endswith("href") and not value.startswith(("#", "data:"))
+    }
+    assert addresses == set()
+
+
+def test_a_png_is_as_wide_as_a_readme(tmp_path: Path) -> None:
+    path = survival_figure(kaplan_meier(made_up_study())).save(tmp_path, dpi=100)
+    width = int.from_bytes(path.read_bytes()[16:20], "big")  # the IHDR chunk of a PNG starts with the width
+    assert width == 830
+
+
+def test_what_cannot_be_drawn_is_not_written(tmp_path: Path) -> None:
+    nothing = survival_figure(kaplan_meier(results_table([math.inf] * 5)))
+    assert nothing.figure is None
+    with pytest.raises(UserError, match="no trial diverged"):
+        nothing.save(tmp_path)
+
+
+def test_trials_at_risk_are_those_that_neither_diverged_nor_were_censored_before() -> None:
+    curve = survival_curve([2, 4, 4, 6, 9], [True, True, False, True, False])
+    assert [trials_at_risk(curve.points, update) for update in (0, 2, 3, 4, 5, 6, 7, 9, 10)] == [
+        5, 5, 4, 4, 2, 2, 1, 1, 0,
+    ]  # fmt: skip
+
+
+def test_survival_curves_mark_censored_trials_where_they_are() -> None:
+    figure = drawn(survival_figure(kaplan_meier(results_table([2, 3, math.inf, 5, math.inf], budget=8))))
+    marks = [line for line in figure.axes[0].lines if line.get_marker() == "+"]
+    assert [(list(line.get_xdata()), list(line.get_ydata())) for line in marks] == [([8.0], [pytest.approx(2 / 5)])]
+
+
+def test_a_hazard_ratio_that_the_data_do_not_bound_is_an_arrow_and_no_point() -> None:
+    # Nothing of tanh diverges, so its hazard ratio has an upper end and no estimate.
+    model = cox(made_up_study(), axes=["activation"])
+    axes = drawn(hazard_figure(model)).axes[0]
+    markers = [line.get_marker() for line in axes.lines]
+    assert "<" in markers
+    assert "s" not in markers
+    assert any(text.get_text().startswith("no estimate") for text in axes.texts)
+
+
+@pytest.mark.parametrize(
+    ("distribution", "median"),
+    [
+        ("weibull", lambda location, scale: weibull_min(1 / scale, scale=math.exp(location)).median()),
+        ("log-normal", lambda location, scale: lognorm(scale, scale=math.exp(location)).median()),
+        ("log-logistic", lambda location, scale: fisk(1 / scale, scale=math.exp(location)).median()),
+    ],
+)
+def test_the_median_of_a_law_is_that_of_its_distribution(distribution: str, median: object) -> None:
+    rows = pd.DataFrame(
+        {
+            "axis": ["learning_rate", "layers", "activation"],
+            "level": [None, None, "selu"],
+            "coefficient": [-1.1, -0.3, 0.5],
+        }
+    )
+    law = replace(
+        accelerated_failure_time(results_table([math.inf])),
+        time_ratios=rows, intercept=2.0, scale=0.7, distribution=distribution,
+    )  # fmt: skip
+    # At twice the minimal example's learning rate, 4e-4, two layers and selu.
+    location = 2.0 - 1.1 * math.log(2) - 0.3 * 2 + 0.5
+    at = {"learning_rate": 8e-4, "layers": 2, "activation": "selu"}
+    assert median_time(law, at) == pytest.approx(median(location, 0.7))  # type: ignore[operator]
+    assert median_time(law, {**at, "activation": "relu"}) == pytest.approx(median(location - 0.5, 0.7))  # type: ignore[operator]
+
+
+def test_the_fitted_median_finds_the_made_up_law() -> None:
+    law = scaling(made_up_study()).law
+    at = {"recurrent_dropout": 0.25}
+    for rate in (1e-3, 3e-3):
+        assert median_time(law, {**at, "learning_rate": rate}) == pytest.approx(DISTANCE / rate, rel=0.15)
+
+
+def test_the_scaling_figure_tells_of_the_trials_that_its_law_is_not_of() -> None:
+    drawing = scaling_figure(scaling(made_up_study()))
+    assert f"{AT_ONCE} of the" in drawing.caption
+    assert "activation tanh, of which none diverged" in drawing.caption
+
+
+def test_a_typical_value_is_one_that_was_tried() -> None:
+    assert typical(pd.Series([8, 8, 16, 64], dtype="Int64", name="units")) == 8
+    assert typical(pd.Series([1e-4, 1e-3, 1e-2], name="learning_rate")) == 1e-3
+    assert typical(pd.Series(["none", "conv1d", "conv1d"], name="front_end")) == "conv1d"
+    assert typical(pd.Series([pd.NA, pd.NA], dtype="Float64", name="clipnorm")) is None
+
+
+def test_a_phase_diagram_has_a_cross_for_each_divergence_and_a_contour_only_where_there_is_a_fit() -> None:
+    study = found()
+    figure = drawn(phase_figure(study.panels))
+    for panel, axes in zip(study.panels, figure.axes, strict=False):
+        points = [part for part in axes.collections if isinstance(part, PathCollection)]
+        died = [part for part in points if part.get_facecolor()[0] == pytest.approx(hex_colour(DIVERGED), abs=0.01)]
+        assert sum(len(part.get_offsets()) for part in died) == panel.trial_diverged.sum()
+        assert sum(len(part.get_offsets()) for part in points) == len(panel.trial_x)
+        contours = [part for part in axes.collections if isinstance(part, QuadContourSet)]
+        assert bool(contours) == shows_fit(panel)
+    assert [shows_fit(panel) for panel in study.panels] == [True, False]
+
+
+def hex_colour(text: str) -> list[float]:
+    return [*(int(text[at : at + 2], 16) / 255 for at in (1, 3, 5)), 1.0]
+
+
+def test_a_contour_that_may_be_chance_is_not_drawn() -> None:
+    draw = np.random.default_rng(3)
+    table = results_table(
+        np.where(draw.random(30) < 0.5, 5, np.inf), learning_rate=10 ** draw.uniform(-4, -2, 30),
+        recurrent_dropout=draw.uniform(0, 0.5, 30),
+    )  # fmt: skip
+    panel = phase_diagram(table, x="learning_rate", y="recurrent_dropout")
+    assert panel.fitted
+    assert not shows_fit(panel)
+    assert "fitted P(NaN within the budget)" not in texts(drawn(phase_figure([panel])))
+
+
+def test_a_critical_value_is_drawn_where_it_is_with_arrows_where_its_interval_is_open() -> None:
+    study = found()
+    axes = drawn(critical_figure(study.table, study.critical)).axes[0]
+    diamonds = [float(line.get_xdata()[0]) for line in axes.lines if line.get_marker() == "D"]
+    assert diamonds == [value.value for value in study.critical if value.value is not None]
+    assert any("none diverged" in text.get_text() for text in axes.texts)
+
+
+def test_critical_values_of_a_study_without_groups_are_one() -> None:
+    (value,) = critical_values(made_up_study(), axis="learning_rate")
+    assert value.trials == TRIALS - FAILED
+
+
+def test_reliability_points_are_those_of_the_held_out_trials() -> None:
+    result = found().held_out
+    assert result.scores is not None
+    axes = drawn(calibration_figure(result)).axes[0]
+    x, y = axes.containers[0][0].get_data()
+    assert list(x) == list(result.scores.reliability.predicted)
+    assert list(y) == list(result.scores.reliability.observed)
+
+
+def test_the_onset_figure_counts_trials_by_tensor() -> None:
+    study = found()
+    words = texts(drawn(onset_figure(study.onsets)))
+    assert "sum before the input gate" in words
+    assert f" {study.survival.diverged}" in words
+
+
+def test_a_study_without_the_columns_of_onset_and_growth_gives_words() -> None:
+    table = results_table([3, 5, math.inf])
+    for drawing in (onset_figure(onsets(table)), timeline_figure(table), growth_figure(table)):
+        assert drawing.figure is None
+        assert "recorded" in drawing.caption
+
+
+@pytest.mark.parametrize("time", [[math.inf] * 30, [], [3.0]], ids=["none diverged", "no trials", "one trial"])
+def test_where_there_is_nothing_to_see_there_is_no_figure(time: list[float]) -> None:
+    rate = 10 ** np.random.default_rng(1).uniform(-4, -2, len(time))
+    table = results_table(time, learning_rate=rate, recurrent_dropout=np.linspace(0, 0.5, len(time)))
+    study = findings(table)
+    drawings = [
+        survival_figure(study.survival.overall),
+        hazard_figure(study.survival.hazard_ratios),
+        time_ratio_figure(study.survival.scaling),
+        scaling_figure(study.scaling),
+        critical_figure(table, study.critical),
+        calibration_figure(study.held_out),
+        importance_figure(study.importance, study.held_out),
+        onset_figure(study.onsets),
+        *([phase_figure(study.panels)] if study.panels else []),
+    ]
+    for drawing in drawings:
+        assert drawing.figure is None, drawing.name
+        assert drawing.caption.endswith("."), drawing.caption
+
+
+def test_claims_without_trials_give_words_and_others_a_mark_at_their_share() -> None:
+    row = {
+        "contrast": "C1", "semantics": "keras-3", "verdict": "supported", "observations": 16, "successes": 12,
+        "share": 0.75, "low": 0.48, "high": 0.93, "threshold": 0.5, "side": "above",
+    }  # fmt: skip
+    assert claims_figure(pd.DataFrame([{**row, "observations": 0}])).figure is None
+    figure = drawn(claims_figure(pd.DataFrame([row, {**row, "contrast": "C2", "observations": 0}])))
+    marks = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert [float(np.ravel(line.get_xdata())[0]) for line in marks] == [0.75]

@@ -1,0 +1,106 @@
+"""A small sweep in MLflow's own pages, seen through a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from study.tracking.tracker import list_studies
+from study.tracking.views import address
+from tests.conftest import ROOT
+from tests.sweep.test_loop import Drive, finish, free_port
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+expect.set_options(timeout=60_000)
+OFFLINE = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+@pytest.fixture(scope="module")
+def ui(drive: Drive, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`study ui` on a home with one sweep; the address of that study's trials."""
+    folder, port = tmp_path_factory.mktemp("home"), free_port()
+    environment = {"STUDY_HOME": str(folder), "MLFLOW_TRACKING_URI": ""}
+    finish(drive("card", 12, "seen", "raises", **environment))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "study", "ui", "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        start_new_session=True,
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{port}/health")
+        yield f"http://127.0.0.1:{port}{address(list_studies(uri=f'sqlite:///{folder}/mlflow.db')['seen'])}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def wait_for(url: str) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(url, timeout=1)
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+    raise AssertionError(f"{url} does not answer")
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    assert BROWSER, "the page tests need Chromium on the PATH"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=OFFLINE)
+        page = browser.new_page(viewport={"width": 4000, "height": 1000})
+        page.set_default_timeout(60_000)
+        yield page
+        browser.close()
+
+
+def test_a_sweep_reads_well_in_mlflow(ui: str, page: Page) -> None:
+    # The trials, in the saved view: outcome and varied axes as columns, soonest NaN first.
+    page.goto(ui)
+    names = page.get_by_role("link", name=re.compile(r"^\d{4} (NaN at \d+|survived 60|failed): "))
+    expect(names.first).to_be_visible()
+    for column in ("time_to_nan", "updates", "loss", "activation", "learning_rate", "units"):
+        expect(page.get_by_role("columnheader", name=column, exact=True).first).to_be_visible()
+    shown = names.all_inner_texts()
+    soonest = [int(match[1]) for name in shown if (match := re.search(r"NaN at (\d+)", name))]
+    assert len(shown) == 12
+    assert len(soonest) >= 2
+    assert soonest == sorted(soonest)
+    # A filter on a metric.
+    search = page.get_by_placeholder(re.compile("metrics"))
+    search.fill("metrics.diverged = 1")
+    search.press("Enter")
+    expect(names).to_have_count(len(soonest))
+    # One trial: its params, metrics and description.
+    names.first.click()
+    expect(page.get_by_text("Diverged: the loss of update")).to_be_visible()
+    for text in ("recurrent_dropout", "label_balance", "time_to_nan", "wall_seconds"):
+        expect(page.get_by_text(text, exact=True).first).to_be_visible()
+
+
+def test_the_parent_run_tells_how_to_read_the_study(ui: str, page: Page) -> None:
+    page.goto(ui.partition("?")[0])
+    parent = page.get_by_role("link", name="sweep seen")
+    expect(parent).to_be_visible()
+    # Nested runs fold out under it.
+    page.get_by_role("row").filter(has=parent).locator("button, [role=button], svg").first.click()
+    expect(page.get_by_role("link", name=re.compile(r"^\d{4} ")).first).to_be_visible()
+    parent.click()
+    expect(page.get_by_text("right-censored").first).to_be_visible()
+    expect(page.get_by_text("trials_diverged", exact=True).first).to_be_visible()
