@@ -23,9 +23,10 @@ from typing import Any
 
 from study.space.file import load
 from study.sweep.environment import available_cores, machine, versions
-from study.sweep.home import Home, space_folders
+from study.sweep.home import Home
 from study.sweep.workers import visible_gpus
 from study.trial.config import TrialConfig
+from study.trial.folders import space_folders
 
 
 @dataclass(frozen=True, kw_only=True)

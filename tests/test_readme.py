@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from study.space.file import load
-from study.sweep.home import space_folders
 from study.trial.config import axes_table
+from study.trial.folders import space_folders
 from tests.conftest import ROOT
 
 # The file of claims is no search space of its own.

@@ -132,8 +132,9 @@ def sweep(
     with stop_on_signals() as stop:
         from study.space.file import load
         from study.space.search_space import check_trials
-        from study.sweep.home import Home, space_folders
+        from study.sweep.home import Home
         from study.trial.config import parse_assignments
+        from study.trial.folders import space_folders
 
         parsed = load(space, folders=space_folders(), overrides=parse_assignments(assignments))
         if trials is not None:
@@ -211,9 +212,10 @@ def claims(
 
         from study.claims.file import find_claims, load_claims
         from study.claims.run import run_claims
-        from study.sweep.home import Home, space_folders
+        from study.sweep.home import Home
         from study.sweep.loop import SweepOptions
         from study.trial.config import Semantics
+        from study.trial.folders import space_folders
 
         every: tuple[Semantics, ...] = get_args(Semantics)
         name = _study_name(name or f"claims-{scale}")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from study.report.tables import load
-from study.sweep.home import project_folder
 from study.trial.errors import UserError
+from study.trial.folders import checkout, project_folder
 
 if TYPE_CHECKING:
     from study.report.figures.drawing import Drawing
@@ -43,13 +43,14 @@ def front_page(folder: Path | None = None, *, study: str = STUDY) -> tuple[Path,
     """Write the README's figures as PNGs.
 
     Args:
-        folder: Where to; without it the checkout's `notebooks/images`.
+        folder: Where to; without it the checkout's `notebooks/images`, or the current folder outside of a checkout.
         study: The study that they show.
 
     Raises:
         UserError: No such study or folder, or a study with nothing to draw.
     """
-    where = folder or project_folder() / "notebooks" / "images"
+    top = checkout()
+    where = folder or (top / "notebooks" / "images" if top else Path.cwd())
     return tuple(drawing.save(where) for drawing in drawings(study))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study.sweep.home import project_folder
 from study.trial.errors import UserError
+from study.trial.folders import shipped_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,7 @@ RECORDED = "recorded:"
 
 def recorded_folder() -> Path:
     """Where the recorded studies are, and the manifest that says how they were made."""
-    return project_folder() / "notebooks" / "recorded"
+    return shipped_folder("notebooks/recorded")
 
 
 def recorded_file(name: str) -> Path:

@@ -8,7 +8,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 
 from study import __version__
-from study.sweep.home import project_folder
+from study.trial.folders import project_folder
 
 PACKAGES = ("tensorflow", "keras", "optuna", "mlflow", "distributed", "numpy", "pandas")
 

@@ -1,4 +1,4 @@
-"""Where things are kept: the two stores, the artifacts, and the folders of search spaces."""
+"""Where things are kept: the two stores and the artifacts."""
 
 from __future__ import annotations
 
@@ -10,29 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from study.trial.errors import UserError
-
-
-def project_folder() -> Path:
-    """The checkout, or the current folder where the package is installed without one."""
-    checkout = Path(__file__).resolve().parent.parent.parent
-    return checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()
-
-
-def home_folder() -> Path:
-    """The folder that `STUDY_HOME` names; unset, `mlruns/` of the checkout."""
-    return Path(os.environ.get("STUDY_HOME") or project_folder() / "mlruns").expanduser().absolute()
-
-
-def space_folders() -> tuple[Path, ...]:
-    """Folders of named search spaces, the first match wins."""
-    return (Path("search_spaces"), project_folder() / "search_spaces")
+from study.trial.folders import home_folder
 
 
 @dataclass(frozen=True, kw_only=True)
 class Home:
     """The stores that a command works on.
 
-    `STUDY_HOME` (unset: `mlruns/` of the checkout) holds `mlflow.db`, `optuna.db` and `artifacts/`.
+    `STUDY_HOME` (see `study.trial.folders`) holds `mlflow.db`, `optuna.db` and `artifacts/`.
     `MLFLOW_TRACKING_URI` and `STUDY_STORAGE` or `--storage` replace one store each.
     """
 

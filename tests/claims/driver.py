@@ -38,8 +38,9 @@ def main(only: str, replicates: str) -> int:
 
         from study.claims.file import find_claims, load_claims
         from study.claims.run import run_claims
-        from study.sweep.home import Home, space_folders
+        from study.sweep.home import Home
         from study.sweep.loop import SweepOptions
+        from study.trial.folders import space_folders
 
         found = run_claims(
             load_claims(find_claims(space_folders()), scale="small"),

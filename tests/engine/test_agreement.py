@@ -12,8 +12,8 @@ from study.engine.agreement import Comparison, compare, loss_difference, nudged,
 from study.engine.reference import engine as reference
 from study.space.file import load
 from study.space.samplers import build_sampler
-from study.sweep.home import space_folders
 from study.trial.config import TrialConfig
+from study.trial.folders import space_folders
 from study.trial.result import TrialResult
 
 SMALL = {"timesteps": 100, "units": 6, "features": 3, "batch_size": 8, "layers": 1, "max_norm": None, "updates": 30}

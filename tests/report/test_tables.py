@@ -13,7 +13,7 @@ from tests.analysis.made_up_trials import results_table
 @pytest.fixture
 def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of recorded studies with one in it."""
-    monkeypatch.setattr("study.report.tables.project_folder", lambda: tmp_path)
+    monkeypatch.setattr("study.report.tables.shipped_folder", lambda name: tmp_path / name)
     folder = tmp_path / "notebooks" / "recorded"
     folder.mkdir(parents=True)
     results_table([3, 5, 99]).to_parquet(folder / "card.parquet")

@@ -59,9 +59,10 @@ def main(space: str, trials: str, name: str, mode: str = "plain") -> int:
 
         from study.space.file import load
         from study.space.search_space import check_trials
-        from study.sweep.home import Home, space_folders
+        from study.sweep.home import Home
         from study.sweep.loop import SweepOptions, run_sweep
         from study.trial.errors import UserError
+        from study.trial.folders import space_folders
 
         home = Home.find()
         train = partial(made_up, mode=mode, folder=str(home.folder))

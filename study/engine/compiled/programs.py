@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from study.sweep.home import home_folder
+from study.trial.folders import home_folder
 
 FLAG = "--tf_xla_persistent_cache_directory="
 

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-
 from study.engine.private_tensorflow import gen_xla_ops, pfor
 from study.engine.runtime import tf
 
