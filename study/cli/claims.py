@@ -1,0 +1,92 @@
+"""`study claims`: the claims of the question's page."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from study.cli.names import study_name
+from study.cli.options import engine_option, storage_option
+
+if TYPE_CHECKING:
+    from study.claims.contrast import Scale
+
+
+@click.command()
+@click.option(
+    "--scale", type=click.Choice(["small", "full"]), default="small", show_default=True, help="Size of the trials."
+)
+@click.option(
+    "--only", metavar="IDS", multiple=True, help="Claims or parts of claims, such as C5,C8a [default: all]. Repeatable."
+)
+@click.option(
+    "--semantics",
+    type=click.Choice(["both", "keras-3", "keras-2.2.4"]),
+    default="both",
+    show_default=True,
+    help="Under which semantics to ask.",
+)
+@click.option("--replicates", type=click.IntRange(1, 1000), help="Seeds in every arm [default: the file's].")
+@click.option("--name", metavar="STUDY", help="Name of the study [default: claims-SCALE]; an old one goes on.")
+@click.option("--workers", type=click.IntRange(min=1), help="Trials at a time [default: one a GPU, or one a core].")
+@click.option("--scheduler", metavar="ADDRESS", help="Address of a Dask scheduler whose workers to use.")
+@click.option("--seed", type=click.IntRange(0, 20_000), default=0, show_default=True, help="Of the replicates' seeds.")
+@storage_option
+@engine_option
+def claims(
+    scale: Scale,
+    only: tuple[str, ...],
+    semantics: str,
+    replicates: int | None,
+    name: str | None,
+    workers: int | None,
+    scheduler: str | None,
+    seed: int,
+    storage: str | None,
+    engine: str,
+) -> None:
+    """Hold every claim of the question's page against trials, and say which of them stand.
+
+    The claims, their statistics and what would count against them are in search_spaces/claims.yaml. Run again, it goes
+    on where it was; other claims, semantics or more replicates add to the same study.
+    """
+    from study.sweep.interrupt import stop_on_signals
+
+    with stop_on_signals() as stop:
+        from typing import get_args
+
+        from rich.console import Console
+
+        from study.claims.file import find_claims, load_claims
+        from study.claims.run import run_claims
+        from study.sweep.home import Home
+        from study.sweep.loop import SweepOptions
+        from study.trial.config import Semantics
+        from study.trial.folders import space_folders
+
+        every: tuple[Semantics, ...] = get_args(Semantics)
+        name = study_name(name or f"claims-{scale}")
+        options = SweepOptions(
+            name=name,
+            seed=seed,
+            engine=engine,
+            workers=workers,
+            scheduler=scheduler,
+            command=shlex.join(["study", *sys.argv[1:]]),
+        )
+        found = run_claims(
+            load_claims(find_claims(space_folders()), scale=scale),
+            options,
+            semantics=[under for under in every if semantics in ("both", under)],
+            home=Home.find(storage=storage),
+            console=Console(stderr=False),
+            only=[part.strip() for ids in only for part in ids.split(",") if part.strip()],
+            replicates=replicates,
+            stop=stop,
+        )
+        if found is None:
+            raise KeyboardInterrupt
+        click.echo(f"Kept with the parent run of {name} in MLflow: claims.csv, claims_arms.csv, claims.yaml")

@@ -1,0 +1,48 @@
+"""`study report`: what was found in a study, as a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from study.cli.page_file import check_writable, make_folder, open_option, open_page, page_file, write_page
+
+
+@click.command()
+@click.argument("name", metavar="STUDY")
+@click.option(
+    "--out",
+    type=page_file,
+    help="The HTML file to write [default: reports/STUDY.html in STUDY_HOME, or STUDY.html for a file].",
+)
+@open_option
+def report(name: str, out: Path | None, opens: bool) -> None:
+    """Analyse a study and write what was found as one HTML page, figures included.
+
+    STUDY is a study in MLflow, with whose parent run the page is also kept as report.html; or a .csv or .parquet file
+    that `study results` wrote; or one recorded with the project, such as recorded:card.
+    """
+    from study.report.study_report import analyse, keep_report
+    from study.report.tables import is_file
+    from study.sweep.home import existing_home
+
+    if out is not None:
+        check_writable(out, option="--out")
+    home = None if is_file(name) else existing_home()
+    if out is None and home is not None:
+        out = home.folder / "reports" / f"{name}.html"
+        make_folder(out.parent)
+    elif out is None:
+        out = Path(f"{Path(name.rpartition(':')[2]).stem}.html")
+        check_writable(out, option="--out")
+    found = analyse(name, out=out, home=home)
+    write_page(out, found.page, option="--out")
+    for sentence in found.answers:
+        click.echo(sentence)
+    click.echo(f"The report is in {out}")
+    if home is not None:
+        keep_report(name, found.copy, home=home)
+        click.echo(f"Kept with the parent run of {name} in MLflow: report.html")
+    if opens:
+        open_page(out)

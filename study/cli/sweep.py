@@ -1,0 +1,94 @@
+"""`study sweep`: the trials of a search space."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from study.cli.names import study_name
+from study.cli.options import engine_option, set_option, storage_option
+
+
+@click.command()
+@click.argument("space", metavar="SPACE")
+@click.option("--trials", type=click.IntRange(min=1), help="Number of trials of the study [default: the file's].")
+@click.option("--name", metavar="STUDY", help="Name of the study [default: the file's name]; an old one goes on.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes [default: one a GPU, or one a core].")
+@click.option(
+    "--population",
+    type=click.IntRange(min=1),
+    help="Trials that a process trains side by side [default: by memory on GPUs of this machine, else 1].",
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Address of a Dask scheduler whose workers to use.")
+@click.option("--seed", type=click.IntRange(0, 20_000), default=0, show_default=True, help="Of sampler and trials.")
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0),
+    default=600.0,
+    show_default=True,
+    help="Seconds to wait for a tracking server that went away.",
+)
+@click.option(
+    "--anatomy/--no-anatomy", default=True, show_default=True, help="Write pages of a few exemplary trials at the end."
+)
+@set_option
+@storage_option
+@engine_option
+def sweep(
+    space: str,
+    trials: int | None,
+    name: str | None,
+    workers: int | None,
+    population: int | None,
+    scheduler: str | None,
+    seed: int,
+    patience: float,
+    anatomy: bool,
+    assignments: tuple[str, ...],
+    storage: str | None,
+    engine: str,
+) -> None:
+    """Run the trials of a search space and keep them in MLflow.
+
+    SPACE is a file, or the name of one in search_spaces/. A sweep that was interrupted goes on where it was
+    when the same command is given again; nothing that was finished is lost or run twice.
+    """
+    from study.sweep.interrupt import stop_on_signals
+
+    with stop_on_signals() as stop:
+        from study.space.file import load
+        from study.space.search_space import check_trials
+        from study.sweep.home import Home
+        from study.trial.config import parse_assignments
+        from study.trial.folders import space_folders
+
+        parsed = load(space, folders=space_folders(), overrides=parse_assignments(assignments))
+        if trials is not None:
+            parsed = check_trials(parsed, trials)
+        from rich.console import Console
+
+        from study.sweep.loop import SweepOptions, run_sweep
+
+        name = study_name(name or Path(space).stem)
+        home = Home.find(storage=storage)
+        options = SweepOptions(
+            name=name,
+            seed=seed,
+            engine=engine,
+            workers=workers,
+            population=population,
+            scheduler=scheduler,
+            patience=patience,
+            command=shlex.join(["study", *sys.argv[1:]]),
+            anatomy=anatomy,
+        )
+        console = Console(stderr=False)
+        report = run_sweep(parsed, options, home=home, console=console, stop=stop)
+        from study.sweep.summary import summarise
+
+        summarise(report, name=name, space=parsed, home=home, console=console)
+        if report.interrupted:
+            raise KeyboardInterrupt
