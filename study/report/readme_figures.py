@@ -39,7 +39,7 @@ def drawings(study: str = STUDY) -> tuple[Drawing, Drawing]:
     return phase_figure(panels, failed=failed), survival_figure(kaplan_meier(table, by="activation"), failed=failed)
 
 
-def front_page(folder: Path | None = None, *, study: str = STUDY) -> tuple[Path, ...]:
+def write_readme_figures(folder: Path | None = None, *, study: str = STUDY) -> tuple[Path, ...]:
     """Write the README's figures as PNGs.
 
     Args:

@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from study.report.readme_figures import drawings, front_page, notebooks, run_notebook
+from study.report.readme_figures import drawings, notebooks, run_notebook, write_readme_figures
 from study.trial.errors import UserError
 
 NOTEBOOKS = notebooks()
@@ -54,7 +54,7 @@ def test_an_error_in_a_notebook_is_told_and_nothing_is_written(tmp_path: Path) -
 
 
 def test_the_figures_of_the_readme_are_drawn_from_the_recorded_study(tmp_path: Path) -> None:
-    assert [path.name for path in front_page(tmp_path)] == ["phase_diagram.png", "survival.png"]
+    assert [path.name for path in write_readme_figures(tmp_path)] == ["phase_diagram.png", "survival.png"]
     for path in tmp_path.iterdir():
         assert int.from_bytes(path.read_bytes()[16:20], "big") == 1660  # twice the width of a README
     assert all(drawing.figure is not None for drawing in drawings())
