@@ -53,11 +53,24 @@ def load(name: str, *, folders: tuple[Path, ...], overrides: Mapping[str, str] |
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        known = sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
-        raise UserError(f"{name}: no such search space; there are {', '.join(known)}, or give a file") from None
+        known = ", ".join(named_spaces(folders)) or "none with a name"
+        raise UserError(f"{name}: no such search space; there are {known}, or give a file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{name}: cannot be read as a search space: {reason(error)}") from error
     return parse(text, source=str(path), overrides=overrides)
+
+
+def named_spaces(folders: tuple[Path, ...]) -> list[str]:
+    """Names of the search spaces in these folders; what is none, such as the file of claims, is left out."""
+    return sorted({file.stem for folder in folders for file in folder.glob("*.yaml") if _is_space(file)})
+
+
+def _is_space(file: Path) -> bool:
+    try:
+        content = read_mapping(file.read_text(encoding="utf-8"), keys=KEYS, source=str(file))
+    except (UserError, OSError, UnicodeDecodeError):
+        return False
+    return "contrasts" not in content
 
 
 def parse(text: str, *, source: str = "search space", overrides: Mapping[str, str] | None = None) -> SearchSpace:
@@ -259,6 +272,8 @@ class _Parser:
         low, high = bounds["low"], bounds["high"]
         if not low < high:
             raise self.fail(place, f"low must be below high, but low is {low} and high is {high}")
+        if not math.isfinite(high - low):
+            raise self.fail(place, f"is too wide: from {low} to {high}")
         log = entry.get("log", False)
         if not isinstance(log, bool):
             raise self.fail(f"{place}.log", f"takes true or false, not {shown(log)}")
