@@ -6,6 +6,7 @@ LOCK := $(if $(GPU),requirements-gpu.lock,requirements.lock)
 READY := $(VENV)/ready-$(LOCK)
 SPACE ?= card
 ARGS ?=
+quoted = '$(subst ','\'',$(1))'
 
 .PHONY: help setup sweep ui notebook figures test bench lint lock clean
 
@@ -22,7 +23,7 @@ $(READY): $(LOCK) pyproject.toml
 	@touch $@
 
 sweep: $(READY)  ## run a sweep: SPACE=card, ARGS="--trials 64 --name my-study"
-	$(VENV)/bin/study sweep $(SPACE) $(ARGS)
+	$(VENV)/bin/study sweep $(call quoted,$(SPACE)) $(ARGS)
 
 ui: $(READY)  ## open the MLflow UI on the studies: ARGS="--port 5001"
 	$(VENV)/bin/study ui $(ARGS)
