@@ -2,38 +2,76 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shlex
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from study.space.search_space import Choices, SearchSpace
 from study.sweep.home import Home
 from study.tracking.views import address
+from study.trial.config import NONE, as_text
+from study.trial.folders import checkout
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from study.sweep.loop import SweepReport
 
+MOST_ROWS = 20
+"""Choices of an axis that the trials are split by; more of them are no summary."""
+
 
 def summarise(report: SweepReport, *, name: str, space: SearchSpace, home: Home, console: Console) -> None:
-    """Print what a sweep came to, split by the first axis with choices, and where to look further."""
-    axis = next((axis for axis, parameter in space.parameters.items() if isinstance(parameter, Choices)), None)
-    table = Table(title=f"{name}: {len(report.table)} trials", title_justify="left", box=SIMPLE_HEAD)
+    """Print what a sweep came to, split by the first axis with a handful of choices, and where to look further.
+
+    Args:
+        report: What the sweep came to.
+        name: Of the study.
+        space: What was varied.
+        home: Where it is kept.
+        console: Where to print.
+    """
+    axis = split_by(space)
+    table = Table(title=Text(f"{name}: {len(report.table)} trials"), title_justify="left", box=SIMPLE_HEAD)
     for column in (axis or "", "trials", "diverged", "soonest", "median", "survived", "failed"):
         table.add_column(column, justify="left" if column == axis else "right", no_wrap=True)
     if axis is not None:
-        for value, group in report.table.groupby(axis, dropna=False):
-            table.add_row(str(value), *_row(group))
+        for value, trials in report.table.groupby(axis, dropna=False):
+            table.add_row(Text(_shown(value)), *_row(trials))
         table.add_section()
     table.add_row("all", *_row(report.table), style="bold")
     console.print(table)
     console.print("soonest, median: time-to-NaN in updates, over the trials that diverged", style="dim")
-    # Behind `make`, `study` is not on the PATH unless the virtual environment is activated.
-    place = "make ui" if home.artifacts is not None else f"{home.tracking_uri}{address(report.experiment_id)}"
-    console.print(f"Look further: {place} (MLflow), or study results {name}", highlight=False, soft_wrap=True)
+    console.print(Text(where_to_look(report, name=name, home=home)), soft_wrap=True)
+
+
+def split_by(space: SearchSpace) -> str | None:
+    """The first axis with at most MOST_ROWS choices; None where there is none."""
+    for axis, parameter in space.parameters.items():
+        if isinstance(parameter, Choices) and len(parameter.values) <= MOST_ROWS:
+            return axis
+    return None
+
+
+def where_to_look(report: SweepReport, *, name: str, home: Home) -> str:
+    """The commands that show more, as they can be pasted into a shell."""
+    if home.artifacts is None:
+        ui = f"{home.tracking_uri}{address(report.experiment_id)}"
+    else:
+        # Behind `make`, `study` is not on the PATH unless the virtual environment is activated.
+        ui = "make ui" if checkout() else "study ui"
+    return f"Look further: {ui} (MLflow), or study results {shlex.quote(name)}"
+
+
+def _shown(value: Any) -> str:
+    """A value of an axis; a missing one is of an axis that is unset, or that the trial does not have."""
+    import pandas as pd
+
+    return NONE if pd.isna(value) else as_text(value)
 
 
 def _row(trials: pd.DataFrame) -> list[str]:
