@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
+from study.cli.command import Command
 from study.cli.page_file import check_writable, make_folder, open_option, open_page, page_file, write_page
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("run_id", metavar="RUN_ID")
 @click.option("--out", type=page_file, help="The HTML file to write [default: anatomy/RUN_ID.html in STUDY_HOME].")
 @open_option

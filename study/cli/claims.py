@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
+from study.cli.command import KEPT, Command, command_line, interruptible, plain_console
 from study.cli.names import study_name
 from study.cli.options import engine_option, storage_option
+from study.trial.errors import UserError
 
 if TYPE_CHECKING:
     from study.claims.contrast import Scale
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--scale", type=click.Choice(["small", "full"]), default="small", show_default=True, help="Size of the trials."
 )
@@ -53,12 +53,8 @@ def claims(
     The claims, their statistics and what would count against them are in search_spaces/claims.yaml. Run again, it goes
     on where it was; other claims, semantics or more replicates add to the same study.
     """
-    from study.sweep.interrupt import stop_on_signals
-
-    with stop_on_signals() as stop:
+    with interruptible(KEPT) as stop:
         from typing import get_args
-
-        from rich.console import Console
 
         from study.claims.file import find_claims, load_claims
         from study.claims.run import run_claims
@@ -68,25 +64,34 @@ def claims(
         from study.trial.folders import space_folders
 
         every: tuple[Semantics, ...] = get_args(Semantics)
-        name = study_name(name or f"claims-{scale}")
+        home = Home.find(storage=storage)
+        name = study_name(name or f"claims-{scale}", home=home)
         options = SweepOptions(
             name=name,
             seed=seed,
             engine=engine,
             workers=workers,
             scheduler=scheduler,
-            command=shlex.join(["study", *sys.argv[1:]]),
+            command=command_line(),
         )
         found = run_claims(
             load_claims(find_claims(space_folders()), scale=scale),
             options,
             semantics=[under for under in every if semantics in ("both", under)],
-            home=Home.find(storage=storage),
-            console=Console(stderr=False),
-            only=[part.strip() for ids in only for part in ids.split(",") if part.strip()],
+            home=home,
+            console=plain_console(),
+            only=_ids(only),
             replicates=replicates,
             stop=stop,
         )
         if found is None:
             raise KeyboardInterrupt
         click.echo(f"Kept with the parent run of {name} in MLflow: claims.csv, claims_arms.csv, claims.yaml")
+
+
+def _ids(only: tuple[str, ...]) -> list[str]:
+    """Ids of `--only C5,C8a`. None are all claims, so an option that names none is refused."""
+    ids = [part.strip() for given in only for part in given.split(",") if part.strip()]
+    if only and not ids:
+        raise UserError(f"--only {' '.join(only)}: takes ids of claims, such as C5,C8a")
+    return ids

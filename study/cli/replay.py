@@ -6,8 +6,10 @@ import sys
 
 import click
 
+from study.cli.command import Command
 
-@click.command()
+
+@click.command(cls=Command)
 @click.argument("run_id", metavar="RUN_ID")
 def replay(run_id: str) -> None:
     """Run a tracked trial again and say whether it is the same to the last bit.

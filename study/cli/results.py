@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
+from study.cli.command import Command
 from study.trial.errors import UserError
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("name", metavar="STUDY")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A .csv or .parquet file to write.")
 def results(name: str, out: Path | None) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 
 import click
 
+from study.cli.command import KEPT, Command, command_line, interruptible, plain_console
 from study.cli.names import study_name
 from study.cli.options import engine_option, set_option, storage_option
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("space", metavar="SPACE")
 @click.option("--trials", type=click.IntRange(min=1), help="Number of trials of the study [default: the file's].")
 @click.option("--name", metavar="STUDY", help="Name of the study [default: the file's name]; an old one goes on.")
@@ -56,9 +55,7 @@ def sweep(
     SPACE is a file, or the name of one in search_spaces/. A sweep that was interrupted goes on where it was
     when the same command is given again; nothing that was finished is lost or run twice.
     """
-    from study.sweep.interrupt import stop_on_signals
-
-    with stop_on_signals() as stop:
+    with interruptible(KEPT) as stop:
         from study.space.file import load
         from study.space.search_space import check_trials
         from study.sweep.home import Home
@@ -68,12 +65,11 @@ def sweep(
         parsed = load(space, folders=space_folders(), overrides=parse_assignments(assignments))
         if trials is not None:
             parsed = check_trials(parsed, trials)
-        from rich.console import Console
-
         from study.sweep.loop import SweepOptions, run_sweep
 
-        name = study_name(name or Path(space).stem)
         home = Home.find(storage=storage)
+        where = "--name" if name else f"{space}: the study would be named"
+        name = study_name(name or Path(space).stem, home=home, where=where)
         options = SweepOptions(
             name=name,
             seed=seed,
@@ -82,10 +78,10 @@ def sweep(
             population=population,
             scheduler=scheduler,
             patience=patience,
-            command=shlex.join(["study", *sys.argv[1:]]),
+            command=command_line(),
             anatomy=anatomy,
         )
-        console = Console(stderr=False)
+        console = plain_console()
         report = run_sweep(parsed, options, home=home, console=console, stop=stop)
         from study.sweep.summary import summarise
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from study.cli.command import Command
 from study.cli.options import engine_option, set_option
 from study.cli.page_file import check_writable, open_page, page_file, write_page
 from study.engine import DEFAULT_ENGINE
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from study.trial.result import TrialResult
 
 
-@click.command()
+@click.command(cls=Command)
 @set_option
 @engine_option
 @click.option("--json", "as_json", is_flag=True, help="Print one strict JSON object and nothing else.")

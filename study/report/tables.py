@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 RECORDED = "recorded:"
 """What the name of a study that was recorded with the project starts with."""
 
+ENDINGS = (".csv", ".parquet")
+"""What the name of a file with a results table ends in."""
+
 
 def recorded_folder() -> Path:
     """Where the recorded studies are, and the manifest that says how they were made."""
@@ -34,8 +37,30 @@ def recorded_file(name: str) -> Path:
 
 
 def is_file(name: str) -> bool:
-    """Whether a name is that of a file, and not of a study in MLflow."""
-    return name.startswith(RECORDED) or name.endswith((".csv", ".parquet"))
+    """Whether a name is that of a file, and not of a study in MLflow.
+
+    No study can be begun under the name of a file; one that was, before that was so, is found where no such file is.
+    """
+    if name.startswith(RECORDED):
+        path = recorded_folder() / f"{name.removeprefix(RECORDED)}.parquet"
+    elif name.endswith(ENDINGS):
+        path = Path(name)
+    else:
+        return False
+    return path.is_file() or not _is_study(name)
+
+
+def _is_study(name: str) -> bool:
+    """Whether the store has a study of this name; no answer is a no."""
+    from study.sweep.home import existing_home
+
+    try:
+        uri = existing_home().tracking_uri
+        from study.tracking.tracker import list_studies
+
+        return name in list_studies(uri=uri)
+    except UserError:
+        return False
 
 
 def load(name: str) -> pd.DataFrame:
@@ -53,10 +78,8 @@ def load(name: str) -> pd.DataFrame:
     """
     from study.analysis.table import as_results, load_results
 
-    if name.startswith(RECORDED):
-        return load_results(recorded_file(name.removeprefix(RECORDED)))
     if is_file(name):
-        return load_results(name)
+        return load_results(recorded_file(name.removeprefix(RECORDED)) if name.startswith(RECORDED) else name)
     from study.sweep.home import existing_home
     from study.tracking.tracker import read_results
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
+from study.cli.command import Refused
 from study.cli.main import study as commands
 from study.report.anatomy import page_text
 from study.report.figures.anatomy import Scale, fitted_growth
@@ -28,7 +29,6 @@ from study.sweep.workers import TrialFailed
 from study.tracking.tracker import NOTE, read_results
 from study.trial.anatomy import Anatomy
 from study.trial.config import TrialConfig
-from study.trial.errors import UserError
 from study.trial.onset import verdict
 from study.trial.reduction import Heatmap, Histogram, Statistics
 from study.trial.result import TrialResult
@@ -413,7 +413,7 @@ def test_a_sweep_keeps_pages_of_exemplary_trials_once_and_the_command_writes_any
     assert "The replay differs" in (tmp_path / "own.html").read_text()
 
     for bad, complaint in (("nothing", "nothing: no such run"), (parent, "is not the run of a trial")):
-        with pytest.raises(UserError, match=complaint):
+        with pytest.raises(Refused, match=complaint):
             anatomy(bad)
 
 

@@ -10,7 +10,6 @@ from mlflow.tracking import MlflowClient
 
 from study.cli.main import study
 from study.tracking.tracker import attach, keep_anatomy
-from study.trial.errors import UserError
 from tests.analysis.made_up_trials import results_table
 from tests.stores import mlflow_runs
 from tests.sweep.test_loop import Drive, finish
@@ -120,13 +119,13 @@ def test_what_cannot_be_reported_is_told_in_a_sentence(
     arguments: list[str], words: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    error = report(*arguments).exception
-    assert isinstance(error, UserError)
-    assert words in str(error)
+    result = report(*arguments)
+    assert result.exit_code == 2
+    assert words in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_study_is_named_with_those_that_there_are(store: str) -> None:
-    error = report("unseen").exception
-    assert isinstance(error, UserError)
-    assert f"there are {STUDY}" in str(error)
+    result = report("unseen")
+    assert result.exit_code == 2
+    assert f"there are {STUDY}" in result.stderr
