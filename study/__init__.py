@@ -4,6 +4,7 @@ The public names, each imported when it is first asked for, so that none costs t
 before it is used:
 
 - `TrialConfig`: one trial of the minimal example; `run`: trains such trials; `TrialResult`: what comes of one.
+- `NaNWatch`: a callback for `fit` of a model of one's own; stops at the first number that is not finite, and names it.
 - `load_study`: the results table of a study, one recorded with the project, or a file.
 
 The way a trial takes, in the order to read it: `trial.config` (one point of the design), `space` (a search space and
@@ -17,14 +18,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from study.engine import run
+    from study.models.watch import NaNWatch
     from study.report.tables import load as load_study
     from study.trial.config import TrialConfig
     from study.trial.result import TrialResult
 
 __version__ = "0.1.0"
-__all__ = ["TrialConfig", "TrialResult", "__version__", "load_study", "run"]
+__all__ = ["NaNWatch", "TrialConfig", "TrialResult", "__version__", "load_study", "run"]
 
 _PUBLIC = {
+    "NaNWatch": ("study.models.watch", "NaNWatch"),
     "TrialConfig": ("study.trial.config", "TrialConfig"),
     "TrialResult": ("study.trial.result", "TrialResult"),
     "load_study": ("study.report.tables", "load"),

@@ -8,10 +8,11 @@ All functions are pure, over float32 tensors; `Optimizer` only keeps the variabl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from study.engine.runtime import keras, tf
-from study.engine.tensors import Tensor
+
+Tensor: TypeAlias = Any
 
 EPSILON = 1e-7
 """`K.epsilon()`: of the optimizers and of the clipped probabilities."""

@@ -272,8 +272,6 @@ class _Parser:
         low, high = bounds["low"], bounds["high"]
         if not low < high:
             raise self.fail(place, f"low must be below high, but low is {low} and high is {high}")
-        if not math.isfinite(high - low):
-            raise self.fail(place, f"is too wide: from {low} to {high}")
         log = entry.get("log", False)
         if not isinstance(log, bool):
             raise self.fail(f"{place}.log", f"takes true or false, not {shown(log)}")

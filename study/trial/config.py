@@ -6,20 +6,35 @@ below. `python -m study.trial.config` prints that table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import cache
-from types import UnionType
-from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from annotated_types import Gt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from study.trial.axes import NONE, Axes, AxisValue, Counted, as_text
+from study.trial.design import Configuration, Design
 from study.trial.errors import UserError
 
-AxisValue = str | bool | int | float | None
-
-NONE = "none"
-"""How an unset value is written in files, on the command line and in MLflow."""
+__all__ = [
+    "AXES",
+    "EXAMPLE",
+    "NONE",
+    "Activation",
+    "AxisValue",
+    "GateActivation",
+    "Semantics",
+    "TrialConfig",
+    "as_text",
+]
 
 Activation = Literal[
     "relu",
@@ -37,20 +52,7 @@ GateActivation = Literal["sigmoid", "hard_sigmoid", "tanh", "relu", "linear"]
 Semantics = Literal["keras-3", "keras-2.2.4"]
 
 
-def _number(value: Any) -> Any:
-    """Refuse what is no number but would be taken for one: `true` is not 1 layer."""
-    if isinstance(value, bool):
-        raise ValueError("a truth value is not a number")
-    return value
-
-
-def _optional_number(value: Any) -> Any:
-    return None if value == NONE else _number(value)
-
-
-Whole = Annotated[int, BeforeValidator(_number)]
-Real = Annotated[float, BeforeValidator(_number)]
-OptionalPositive = Annotated[Annotated[float, Gt(0)] | None, BeforeValidator(_optional_number)]
+OptionalPositive = Annotated[float, Gt(0)] | None
 
 
 class TrialConfig(BaseModel):
@@ -76,26 +78,56 @@ class TrialConfig(BaseModel):
         GateActivation,
         Field(description="activation of the three gates; unset, it is `hard_sigmoid` under keras-2.2.4"),
     ] = "sigmoid"
-    units: Annotated[Whole, Field(ge=1, le=8192, description="units of every LSTM layer, per direction")] = 512
-    layers: Annotated[Whole, Field(ge=1, le=16, description="stacked LSTM layers")] = 1
-    timesteps: Annotated[Whole, Field(ge=1, le=100_000, description="length of a sequence")] = 672
-    features: Annotated[Whole, Field(ge=1, le=4096, description="features of a timestep")] = 16
-    batch_size: Annotated[Whole, Field(ge=2, le=4096, description="sequences of an update")] = 32
+    units: Annotated[
+        int,
+        Field(ge=1, le=8192, description="units of every LSTM layer, per direction"),
+        Counted(logarithmic=True, unit="of a layer", also=("hidden_size", "hidden_units", "neurons", "num_units")),
+    ] = 512
+    layers: Annotated[
+        int, Field(ge=1, le=16, description="stacked LSTM layers"), Counted(also=("depth", "num_layers"))
+    ] = 1
+    timesteps: Annotated[
+        int,
+        Field(ge=1, le=100_000, description="length of a sequence"),
+        Counted(logarithmic=True, also=("seq_len", "sequence_length", "length")),
+    ] = 672
+    features: Annotated[
+        int,
+        Field(ge=1, le=4096, description="features of a timestep"),
+        Counted(logarithmic=True, also=("input_dim", "input_size")),
+    ] = 16
+    batch_size: Annotated[
+        int,
+        Field(ge=2, le=4096, description="sequences of an update"),
+        Counted(logarithmic=True, unit="sequences"),
+    ] = 32
     recurrent_dropout: Annotated[
-        Real, Field(ge=0, lt=1, description="the LSTM's own rate: one mask per gate, fixed over the timesteps")
+        float,
+        Field(ge=0, lt=1, description="the LSTM's own rate: one mask per gate, fixed over the timesteps"),
+        Counted(step=0.1, unit="rate"),
     ] = 0.3
     dropout: Annotated[
-        Real, Field(ge=0, lt=1, description="rate of the Dropout layers between layers, the last before the Dense")
+        float,
+        Field(ge=0, lt=1, description="rate of the Dropout layers between layers, the last before the Dense"),
+        Counted(step=0.1, unit="rate"),
     ] = 0.0
-    learning_rate: Annotated[Real, Field(gt=0, description="of the optimizer")] = 4e-4
+    learning_rate: Annotated[float, Field(gt=0, description="of the optimizer"), Counted(also=("eta", "step_size"))] = (
+        4e-4
+    )
     optimizer: Annotated[Literal["nadam", "adam", "rmsprop", "sgd"], Field(description="Keras optimizer")] = "nadam"
     clipnorm: Annotated[
-        OptionalPositive, Field(description="gradient clipping: each tensor by its norm; keras-2.2.4: all together")
+        OptionalPositive,
+        Field(description="gradient clipping: each tensor by its norm; keras-2.2.4: all together"),
+        Counted(also=("clip", "gradient_clipping", "grad_clip", "clip_norm")),
     ] = 1.0
     max_norm: Annotated[
         OptionalPositive, Field(description="MaxNorm(axis=0) of the LSTM's kernel and recurrent kernel")
     ] = 0.5
-    label_balance: Annotated[Real, Field(ge=0, le=1, description="fraction of '1' labels")] = 5 / 32
+    label_balance: Annotated[
+        float,
+        Field(ge=0, le=1, description="fraction of '1' labels"),
+        Counted(step=0.1, unit="fraction of '1' labels"),
+    ] = 5 / 32
     label_sampling: Annotated[
         Literal["shuffled", "bernoulli"],
         Field(description="`shuffled`: the exact count, nearest to the fraction; `bernoulli`: each drawn alone"),
@@ -114,13 +146,17 @@ class TrialConfig(BaseModel):
         Literal["none", "relu", "elu", "selu", "tanh", "sigmoid", "linear"],
         Field(description="activation of the front end; unset, `relu` with a front end and `none` without"),
     ] = "none"
-    input_mean: Annotated[Real, Field(description="mean of the normal inputs; their deviation is 1")] = 0.0
+    input_mean: Annotated[float, Field(description="mean of the normal inputs; their deviation is 1")] = 0.0
     bidirectional: Annotated[bool, Field(description="wrap every LSTM in Bidirectional (concatenated)")] = False
     stateful: Annotated[bool, Field(description="carry the LSTM's state from update to update")] = False
     semantics: Annotated[Semantics, Field(description="which Keras's arithmetic")] = "keras-3"
-    updates: Annotated[Whole, Field(ge=1, le=1_000_000, description="the budget: the largest number of updates")] = 100
+    updates: Annotated[
+        int,
+        Field(ge=1, le=1_000_000, description="the budget: the largest number of updates"),
+        Counted(logarithmic=True, unit="updates", also=("epochs", "steps", "iterations", "budget")),
+    ] = 100
     # A typical one, as a default should be: of the MRE's seeds 0 to 9, nine diverge at update 8 and one at update 9.
-    seed: Annotated[Whole, Field(ge=0, lt=2**31, description="of weights, batches, labels and masks")] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**31, description="of weights, batches, labels and masks")] = 1
 
     @model_validator(mode="before")
     @classmethod
@@ -146,6 +182,12 @@ class TrialConfig(BaseModel):
             raise ValueError("front_end=conv1d needs a front_end_activation; `linear` stands for no activation")
         return self
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_value(cls, value: Any, info: ValidationInfo) -> AxisValue:
+        assert info.field_name
+        return AXES[info.field_name].validate(value)
+
     @classmethod
     def parse(cls, values: Mapping[str, Any], *, where: str = "") -> Self:
         """Build a config from text or YAML values.
@@ -162,93 +204,54 @@ class TrialConfig(BaseModel):
         except ValidationError as error:
             raise UserError(f"{where}: {explain(error)}" if where else explain(error)) from error
 
+    @property
+    def axes(self) -> Axes:
+        """The axes of the example."""
+        return AXES
+
+    def values(self) -> dict[str, AxisValue]:
+        """The value of every axis."""
+        return {name: getattr(self, name) for name in type(self).model_fields}
+
     def params(self) -> dict[str, str]:
         """Every axis as text, the way MLflow shows it and `parse` reads it back."""
-        return {name: as_text(value) for name, value in self.model_dump().items()}
+        return {name: as_text(value) for name, value in self.values().items()}
+
+    def as_json(self) -> dict[str, Any]:
+        """The value of every axis as strict JSON has it."""
+        return self.model_dump()
+
+    def replacing(self, **values: AxisValue) -> Self:
+        """The same trial with some axes at other values; they are not checked."""
+        return self.model_copy(update=values)
 
 
-COMBINED_AXES = ("batch_norm", "front_end", "front_end_activation")
-"""Axes whose values are only valid in some combinations."""
-
-AXES: tuple[str, ...] = tuple(TrialConfig.model_fields)
-"""Names of all axes, in the order in which they are documented."""
+AXES: Axes = Axes.of(TrialConfig)
+"""The axes of the example, in the order in which they are documented."""
 
 
-def as_text(value: Any) -> str:
-    """Write one axis value so that `TrialConfig.parse` reads the very same value back."""
-    if value is None:
-        return NONE
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value)
+class _Example(Design):
+    """The minimal example and everything that its axes make of it."""
+
+    combined = ("batch_norm", "front_end", "front_end_activation")
+
+    @property
+    def axes(self) -> Axes:
+        return AXES
+
+    def config(self, values: Mapping[str, Any], *, where: str = "") -> TrialConfig:
+        return TrialConfig.parse(values, where=where)
+
+    def differences(self, config: Configuration) -> dict[str, AxisValue]:
+        values = config.values()
+        filled_in = {
+            "recurrent_activation": values["semantics"] != AXES["semantics"].default,
+            "front_end_activation": values["front_end"] != AXES["front_end"].default,
+        }
+        return {axis: value for axis, value in values.items() if value != AXES[axis].default or filled_in.get(axis)}
 
 
-def kind_of(axis: str) -> type:
-    """Type of an axis's values: `str`, `bool`, `int` or `float`."""
-    annotation = _bare(TrialConfig.model_fields[axis].annotation)
-    return str if get_origin(annotation) is Literal else annotation
-
-
-def _bare(annotation: Any) -> Any:
-    """The type inside `... | None` and `Annotated[...]`."""
-    while get_origin(annotation) in (Annotated, UnionType, Union):
-        annotation = get_args(annotation)[0]
-    return annotation
-
-
-def is_optional(axis: str) -> bool:
-    """Whether an axis may be unset, written `none`."""
-    return type(None) in get_args(TrialConfig.model_fields[axis].annotation)
-
-
-def allowed(axis: str) -> str:
-    """What an axis takes, in words: `relu, tanh or linear`, `a whole number, at least 1`."""
-    field = TrialConfig.model_fields[axis]
-    kind = kind_of(axis)
-    if kind is str:
-        choices = get_args(field.annotation)
-        return f"{', '.join(choices[:-1])} or {choices[-1]}"
-    if kind is bool:
-        return "true or false"
-    words = ["a whole number" if kind is int else "a number"]
-    optional = is_optional(axis)
-    for bound in (Gt(0),) if optional else field.metadata:
-        match bound:
-            case Ge(ge=low):
-                words.append(f"at least {low}")
-            case Gt(gt=low):
-                words.append(f"above {low}")
-            case Le(le=high):
-                words.append(f"at most {high}")
-            case Lt(lt=high):
-                words.append(f"below {high}")
-    return ", ".join(words) + (f", or {NONE}" if optional else "")
-
-
-@cache
-def _validator(axis: str) -> TypeAdapter[Any]:
-    field = TrialConfig.model_fields[axis]
-    bounded: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
-    return TypeAdapter(bounded, config=ConfigDict(allow_inf_nan=False))
-
-
-def axis_value(axis: str, value: object) -> AxisValue:
-    """Check one value of one axis alone and give it the axis's type.
-
-    Raises:
-        ValueError: The axis does not take that value; `allowed` says what it takes.
-    """
-    checked: AxisValue = _validator(axis).validate_python(value)
-    return checked
-
-
-def unknown_axis(name: object) -> str:
-    """The sentence for an axis that does not exist, with the nearest one that does."""
-    import difflib
-
-    near = difflib.get_close_matches(str(name), AXES, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"allowed are {', '.join(AXES)}"
-    return f"{name!r} is not an axis; {hint}"
+EXAMPLE: Design = _Example()
 
 
 def explain(error: ValidationError) -> str:
@@ -257,36 +260,39 @@ def explain(error: ValidationError) -> str:
     if not first["loc"]:
         return str(first["msg"]).removeprefix("Value error, ")
     name = str(first["loc"][0])
-    if first["type"] == "extra_forbidden":
-        return unknown_axis(name)
-    return f"{name}={as_text(first['input'])} is not allowed; {name} takes {allowed(name)}"
+    return AXES.unknown(name) if first["type"] == "extra_forbidden" else AXES[name].explain(first["input"])
 
 
-def parse_assignments(assignments: Iterable[str], *, where: str = "--set") -> dict[str, str]:
-    """Split `name=value` texts.
+COMBINED_AXES = EXAMPLE.combined
+unknown_axis = AXES.unknown
+parse_assignments = AXES.parse_assignments
 
-    Raises:
-        UserError: A text without `=`, an unknown axis, or an axis given twice.
-    """
-    values: dict[str, str] = {}
-    for assignment in assignments:
-        name, separator, value = assignment.partition("=")
-        name = name.strip()
-        if not separator:
-            raise UserError(f"{where} {assignment}: write it as name=value, for example units=64")
-        if name not in AXES:
-            raise UserError(f"{where} {assignment}: {unknown_axis(name)}")
-        if name in values:
-            raise UserError(f"{where} {assignment}: {name} is given twice")
-        values[name] = value.strip()
-    return values
+
+def kind_of(axis: str) -> type:
+    """Type of an axis's values: `str`, `bool`, `int` or `float`."""
+    return {"str": str, "bool": bool, "int": int, "float": float}[AXES[axis].kind]
+
+
+def is_optional(axis: str) -> bool:
+    """Whether an axis may be unset, written `none`."""
+    return AXES[axis].optional
+
+
+def allowed(axis: str) -> str:
+    """What an axis takes, in words."""
+    return AXES[axis].allowed()
+
+
+def axis_value(axis: str, value: object) -> AxisValue:
+    """Check one value of one axis alone and give it the axis's type."""
+    return AXES[axis].validate(value)
 
 
 def axes_table() -> str:
     """The table of axes as Markdown, the one in the README."""
     rows = ["| axis | default (the MRE) | takes | what it is |", "| --- | --- | --- | --- |"]
-    for name, field in TrialConfig.model_fields.items():
-        rows.append(f"| `{name}` | `{as_text(field.default)}` | {allowed(name)} | {field.description} |")
+    for name, axis in AXES.items():
+        rows.append(f"| `{name}` | `{as_text(axis.default)}` | {axis.allowed()} | {axis.description} |")
     return "\n".join(rows)
 
 

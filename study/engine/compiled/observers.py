@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from study.engine.cells import lstm
 from study.engine.runtime import tf
-from study.engine.tensors import Tensor
+
+Tensor: TypeAlias = Any
 
 
 class Instruments:

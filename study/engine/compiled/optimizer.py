@@ -10,11 +10,12 @@ are in `keras_2_2_4`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 from study.engine import keras_2_2_4
 from study.engine.runtime import tf
-from study.engine.tensors import Tensor
+
+Tensor: TypeAlias = Any
 
 EPSILON = 1e-7
 """Keras's default, of the optimizers and of MaxNorm."""

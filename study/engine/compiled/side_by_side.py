@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 from study.engine.private_tensorflow import gen_xla_ops, pfor
 from study.engine.runtime import tf
-from study.engine.tensors import Tensor
+
+Tensor: TypeAlias = Any
 
 
 def side_by_side(function: Callable[..., Any], *arguments: Any) -> Any:

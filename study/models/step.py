@@ -1,0 +1,184 @@
+"""Keras's own training step, watched from outside: what every update starts from, and whether it stayed finite.
+
+The step of one batch is Keras's own function, compiled the way the user compiled the model. Around it, in a graph of
+its own, the variables are read before the update, and the loss and the weights are looked at after it. What XLA
+compiles (`jit_compile=True`) is thereby the same program as without a watch, and rounds the same way: an output more
+would change how it fuses operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import tensorflow as tf
+from keras import Model
+
+from study.models.moment import Batch, Moment, Variable
+from study.models.state import trained_state, weights_of
+
+Tensor: TypeAlias = Any
+Logs: TypeAlias = Mapping[str, Any]
+
+FINITE, LOSS, WEIGHT = 0, 1, 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """The first update that left something that is not finite.
+
+    Attributes:
+        moment: What it started from.
+        loss: Whether the loss that Keras reports is not finite.
+        weight: Whether a weight is not finite after it, a trained one or a layer's state such as a moving mean.
+    """
+
+    moment: Moment
+    loss: bool
+    weight: bool
+
+
+class WatchedStep:
+    """Stands in for `model.train_function`: call it with an iterator of batches, as Keras does.
+
+    It runs `steps_per_execution` updates a call, and none after one that brings an event.
+
+    Args:
+        model: Compiled. Its `train_function` is made where it has none.
+        each_loss: Set the model's metrics to zero before every update, as `train_on_batch` does, and keep the loss of
+            every update. Without it the logs are those of `fit`: means over the epoch so far.
+
+    Attributes:
+        original: Keras's function, which does the updates.
+        updates: How many have been done.
+        moment: What the last update started from; None before the first.
+        event: The first update that was not finite; None so far. No update is done after it.
+        losses: The loss of every update, where `each_loss`.
+    """
+
+    def __init__(self, model: Model, *, each_loss: bool = False) -> None:
+        model.make_train_function()
+        self.model = model
+        self.original: Callable[[Iterator[Any]], Logs] = model.train_function
+        self.each_loss = each_loss
+        self.losses: list[float] = []
+        self.updates = 0
+        self.moment: Moment | None = None
+        self.event: Event | None = None
+        self._state: list[Variable] | None = None
+        self._execute = self._updates
+        if not model.run_eagerly:
+            self._execute = tf.function(self._updates, reduce_retracing=True)
+
+    def start_over(self) -> None:
+        """Count from the first update again, for another training of the same compiled model."""
+        self.losses, self.updates, self.moment, self.event = [], 0, None, None
+
+    @property
+    def variables(self) -> Sequence[Variable]:
+        """All that an update reads or changes; known from the first update on."""
+        return self._state or ()
+
+    def __call__(self, iterator: Iterator[Any]) -> Logs:
+        """Do the next updates.
+
+        Args:
+            iterator: TensorFlow's, of the batches of a dataset; or a Python iterator, as `train_on_batch` gives it.
+
+        Returns:
+            The logs of the last update, as Keras's function gives them.
+
+        Raises:
+            StopIteration, tf.errors.OutOfRangeError: There is no batch left.
+        """
+        if not isinstance(iterator, tf.data.Iterator):
+            return self.original(iterator)
+        if self._state is None and not self.model.run_eagerly:
+            self._state = self._traced_state(iterator)
+        done, last, losses = self._execute(iterator)
+        number = int(done)
+        if number == 0:
+            raise StopIteration
+        logs, batch, values, outcome = last.get_value()
+        self.updates += number
+        self.moment = Moment(update=self.updates, variables=self.variables, values=values, batch=batch)
+        self.losses += losses.numpy()[:number].tolist()
+        if found := int(outcome):
+            self.event = Event(moment=self.moment, loss=bool(found & LOSS), weight=bool(found & WEIGHT))
+        return logs  # type: ignore[no-any-return]
+
+    def _traced_state(self, iterator: Iterator[Any]) -> list[Variable]:
+        """The variables of the update's graph.
+
+        Layers and the optimizer may be built while it is traced. Keras's function keeps the trace, so that the
+        watched one does not trace it again.
+        """
+        traced = tf.function(lambda batches: self.original(iter([batches.get_next()])))
+        return trained_state(self.model, of_graph=traced.get_concrete_function(iterator).graph.variables)
+
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
+    def _updates(self, iterator: Any) -> tuple[Tensor, Any, Tensor]:
+        """Updates until `steps_per_execution`, the end of the data or an event.
+
+        Returns:
+            Their number, an optional of what belongs to the last one, and the losses, (steps_per_execution,).
+        """
+        steps = self.model.steps_per_execution
+        losses = tf.zeros([steps if self.each_loss else 0])
+        if steps == 1:
+            last = self._update(iterator.get_next())
+            if self.each_loss:
+                losses = self._loss(last[0])[tf.newaxis]
+            return tf.constant(1), tf.experimental.Optional.from_value(last), losses
+        nothing = tf.experimental.Optional.empty(None)
+
+        def more(number: Tensor, found: Tensor, last: Any, following: Any, losses: Tensor) -> Tensor:
+            return (number < steps) & (found == FINITE) & following.has_value()
+
+        def update(number: Tensor, found: Tensor, last: Any, following: Any, losses: Tensor) -> Any:
+            done = self._update(following.get_value())
+            last = tf.experimental.Optional.from_value(done)
+            nothing._element_spec = last.element_spec  # known once the loop's body is traced
+            found = done[-1]
+            if self.each_loss:
+                losses = tf.tensor_scatter_nd_update(losses, [[number]], [self._loss(done[0])])
+            following = tf.cond(
+                (number + 1 < steps) & (found == FINITE), iterator.get_next_as_optional, lambda: following
+            )
+            return number + 1, found, last, following, losses
+
+        number, _, last, _, losses = tf.while_loop(
+            more, update, [tf.constant(0), tf.constant(FINITE), nothing, iterator.get_next_as_optional(), losses]
+        )
+        last._element_spec = nothing.element_spec
+        return number, last, losses
+
+    def _update(self, batch: Batch) -> tuple[Logs, Batch, Sequence[Tensor], Tensor]:
+        if self._state is None:
+            self._state = trained_state(self.model, batch=batch)
+        values = tuple(variable.read_value() for variable in self._state)
+        if self.each_loss:
+            self.model.reset_metrics()
+        logs = self.original(iter([batch]))
+        return logs, batch, values, self._outcome(logs)
+
+    def _outcome(self, logs: Logs) -> Tensor:
+        def any_of(tensors: Sequence[Tensor]) -> Tensor:
+            floats = [tensor for tensor in map(tf.convert_to_tensor, tensors) if tensor.dtype.is_floating]
+            finite = [tf.reduce_all(tf.math.is_finite(tensor)) for tensor in floats]
+            return tf.logical_not(tf.reduce_all(tf.stack(finite))) if finite else tf.constant(False)
+
+        losses = [value for name, value in logs.items() if _is_loss(name)]
+        loss, weight = any_of(losses), any_of([variable.value for variable in weights_of(self.model)])
+        return LOSS * tf.cast(loss, tf.int32) + WEIGHT * tf.cast(weight, tf.int32)
+
+    def _loss(self, logs: Logs) -> Tensor:
+        named = [value for name, value in logs.items() if _is_loss(name)]
+        value = logs["loss"] if "loss" in logs else named[0] if named else float("nan")
+        return tf.cast(tf.convert_to_tensor(value), tf.float32)
+
+
+def _is_loss(name: str) -> bool:
+    """Whether an entry of the logs is a loss: Keras's own, one of several outputs, or a training step's own."""
+    return name == "loss" or name.endswith("_loss") or name.startswith("loss_")

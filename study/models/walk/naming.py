@@ -1,0 +1,121 @@
+"""Tensors in words: a gate, a layer's output, a weight's path, an operation of the user's."""
+
+from __future__ import annotations
+
+from study.models.walk.kinds import MOVING
+from study.models.walk.place import BACKWARD, LOSS, Call, Executed, Named, TensorId
+from study.models.walk.recorder import Recorder
+from study.models.walk.users_code import operation_name
+
+PASSING_ON = MOVING | {"Cast", "Identity", "ReadVariableOp", "ZerosLike"}
+SIGNS = {"Mul": "*", "MatMul": "@", "BatchMatMulV2": "@", "BatchMatMulV3": "@"}
+
+
+class Naming:
+    """What tensors and operations of an update are called.
+
+    Args:
+        recorder: Of the update.
+        paths: TensorFlow's number of a variable's handle -> Keras's path.
+        data: Tensors of the batch -> what they are called.
+    """
+
+    def __init__(self, recorder: Recorder, *, paths: dict[int, str], data: dict[TensorId, str]) -> None:
+        self.recorder = recorder
+        self.paths = paths
+        self.data = data
+
+    def path_of(self, tensor: TensorId) -> str | None:
+        """Keras's path of the variable whose value a tensor is."""
+        variable = self.recorder.variable(tensor)
+        return None if variable is None else self.paths.get(variable.handle._id, variable.name)
+
+    def layer_of_variable(self, tensor: TensorId) -> str | None:
+        """The layer that reads a variable on the way forward."""
+        variable = self.recorder.variable(tensor)
+        if variable is None:
+            return None
+        for user in self.recorder.users_of(("variable", variable.handle._id, 0)):
+            if user.place.call is not None:
+                return user.place.call.name
+        return None
+
+    def of_tensor(self, tensor: TensorId) -> str:
+        """A tensor of the way forward as a path: `dense`, `lstm/candidate_sum`, `encoder/kernel`, `distance/sqrt`."""
+        if (path := self.path_of(tensor)) is not None:
+            return path
+        if tensor in self.data:
+            return self.data[tensor]
+        named = self.recorder.names.get(tensor)
+        if named is not None:
+            if named.call is None:
+                return named.tensor
+            return named.call.name if named.tensor == "output" else f"{named.call.name}/{named.tensor}"
+        maker = self.recorder.maker(tensor)
+        return "a constant" if maker is None else self.of_operation(maker)
+
+    def of_operation(self, operation: Executed) -> str:
+        """An operation of the way forward as a path: of the user's with its name, else that of its layer."""
+        where = self.layer_at(operation) or "loss"
+        called = self.called_by_user(operation)
+        return where if called is None else f"{where}/{called}"
+
+    def called_by_user(self, operation: Executed) -> str | None:
+        """What an operation is called in the user's own code; None in Keras's layers and losses."""
+        call = operation.place.call
+        of_users = call.users if call is not None else operation.place.phase == LOSS
+        return operation.users.operation if of_users and operation.users is not None else None
+
+    def layer_at(self, operation: Executed) -> str | None:
+        """The layer in which an operation was executed."""
+        call = operation.place.call
+        return None if call is None else call.name
+
+    def of_inputs(self, operation: Executed, numbers: list[int]) -> list[str]:
+        """What the inputs of an operation are called among its operands, each differently."""
+        names: list[str] = []
+        for number, letter in zip(numbers, "xyzuvw" * len(numbers), strict=False):
+            name = self._operand(operation.inputs[number], operation) or letter
+            names.append(name if name not in names else letter)
+        return names
+
+    def _operand(self, tensor: TensorId, user: Executed, *, deep: bool = True) -> str | None:
+        tensor = self._passed_on(tensor)
+        if (path := self.path_of(tensor)) is not None:
+            return path.rpartition("/")[2]
+        if tensor in self.data:
+            return self.data[tensor]
+        named = self.recorder.names.get(tensor)
+        if named is not None:
+            return self._named_operand(named, user.place.call, user.place.timestep)
+        maker = self.recorder.maker(tensor)
+        if maker is not None and maker.place.phase == BACKWARD and user.place.phase == BACKWARD:
+            return "upstream gradient"
+        if deep and maker is not None and maker.kind in SIGNS and maker.place.call is user.place.call:
+            factors = [self._operand(one, maker, deep=False) for one in maker.inputs[:2]]
+            if all(factors):
+                return f" {SIGNS[maker.kind]} ".join(str(one) for one in factors)
+        return None
+
+    def _named_operand(self, named: Named, call: Call | None, timestep: int | None) -> str:
+        if named.call is None:
+            return named.tensor
+        if call is None or named.call.whole is call.whole:
+            inside = named.tensor if call is not None else named.call.name
+            return inside if named.timestep == timestep or call is None else f"{inside} before"
+        return "input"
+
+    def _passed_on(self, tensor: TensorId) -> TensorId:
+        """The tensor that one is, but for its type and the places of its numbers."""
+        while tensor not in self.recorder.names and tensor not in self.data:
+            maker = self.recorder.maker(tensor)
+            if maker is None or maker.kind not in PASSING_ON or not maker.inputs:
+                break
+            number = 1 if maker.kind == "Split" else 0
+            tensor = maker.inputs[number]
+        return tensor
+
+
+def plain_name(operation: Executed) -> str:
+    """An operation's name where it belongs to no one."""
+    return operation_name(operation.kind)

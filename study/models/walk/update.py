@@ -1,0 +1,187 @@
+"""One update of a model once more, eagerly and operation by operation, from what it started from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from study.models.moment import Batch, Moment, now
+from study.models.onset import ModelOnset
+from study.models.state import weights_of
+from study.models.walk.describe import Describer
+from study.models.walk.hooks import BETWEEN, Hooks
+from study.models.walk.naming import Naming
+from study.models.walk.origin import Origin, Wanted, first, way_to
+from study.models.walk.place import TensorId
+from study.models.walk.recorder import Recorder
+
+Tensor: TypeAlias = Any
+
+PARTS = ("x", "y", "sample_weight")
+
+NOT_MET = "the compiled update was not finite, its eager repetition was; this is where its numbers came closest to it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walk:
+    """What an update computed.
+
+    Attributes:
+        onset: The first number that was not finite; None where all were.
+        loss: The loss that was computed; NaN where none was.
+        hooks: What Keras was seen doing.
+        recorder: What TensorFlow executed.
+    """
+
+    onset: ModelOnset | None
+    loss: float
+    hooks: Hooks = field(repr=False)
+    recorder: Recorder = field(repr=False)
+
+
+class _Enough(BaseException):
+    """Ends an update whose rest does not matter. No user's code should catch it."""
+
+
+def walk(model: keras.Model, moment: Moment) -> Walk:
+    """Walk an update again and find the first number that is not finite.
+
+    The model is left as it was found: its variables have the same values before and after.
+
+    Args:
+        model: Compiled, and built.
+        moment: What the update started from.
+
+    Raises:
+        Exception: What the user's own training step raises when it is run eagerly.
+    """
+    found = _walked(model, moment)
+    if found.onset is not None:
+        return found
+    return _walked(model, moment, nearest=True)
+
+
+def _walked(model: keras.Model, moment: Moment, *, nearest: bool = False) -> Walk:
+    recorder = Recorder(moment.variables, outermost=_run.__code__, between=BETWEEN, nearest=nearest)
+    hooks = Hooks(model, recorder)
+    batch = keras.tree.map_structure(_without_optional, moment.batch)
+    data = dict(_named(batch))
+    with _put_back(moment), _eager_functions():
+        moment.restore()
+        recorder.start()
+        hooks.after_loss = None if nearest else lambda: _stop_if_spoiled(hooks, recorder)
+        _run(model, batch, recorder, hooks, data)
+    naming = Naming(recorder, paths=_paths(model), data={tensor._id: name for name, tensor in data.items()})
+    return Walk(
+        onset=_onset(model, moment, hooks, naming, samples=_samples(data)),
+        loss=float(hooks.losses[-1]) if hooks.losses else float("nan"),
+        hooks=hooks,
+        recorder=recorder,
+    )
+
+
+def _run(model: keras.Model, batch: Batch, recorder: Recorder, hooks: Hooks, data: Mapping[str, Tensor]) -> None:
+    """The update itself. Further out than this function nobody's code is looked for."""
+    with np.errstate(all="ignore"), hooks.set_up(), recorder.listening():
+        for tensor in data.values():
+            recorder.look_at(tensor)
+        try:
+            model.train_step(batch)
+        except _Enough:
+            return
+
+
+def _stop_if_spoiled(hooks: Hooks, recorder: Recorder) -> None:
+    if any(recorder.bad(loss._id) is not None for loss in hooks.losses or hooks.targets):
+        raise _Enough
+
+
+def _onset(
+    model: keras.Model, moment: Moment, hooks: Hooks, naming: Naming, *, samples: int | None
+) -> ModelOnset | None:
+    recorder = naming.recorder
+    way = way_to(_spoiled(model, hooks, recorder), recorder)
+    order = list(naming.data)
+
+    def given(tensor: TensorId) -> int | None:
+        if tensor in naming.data:
+            return order.index(tensor)
+        return len(order) if isinstance(tensor, tuple) else None
+
+    origin = first(way, recorder, given=given)
+    describer = Describer(update=moment.update, naming=naming, way=way, samples=samples)
+    if origin is not None:
+        return describer.onset(origin)
+    _, closest = recorder.closest
+    shown = None if closest is None else recorder.shown(closest)
+    if shown is None:
+        return None
+    return describer.onset(_largest(shown.outputs, shown), warning=NOT_MET)
+
+
+def _largest(outputs: Any, shown: Any) -> Origin:
+    """The largest number of an operation, in the place of one that is not finite."""
+    values = outputs[0]
+    where = np.zeros(values.shape, bool)
+    where[np.unravel_index(int(np.argmax(np.abs(values))), values.shape)] = True
+    return Origin(shown=shown, tensor=shown.operation.outputs[0], where=where, values=values)
+
+
+def _spoiled(model: keras.Model, hooks: Hooks, recorder: Recorder) -> Wanted:
+    """The losses that are not finite; where all are, the weights that the update left so."""
+    losses = [loss._id for loss in hooks.losses or hooks.targets]
+    weights: list[TensorId] = [recorder.current(weight._value) for weight in weights_of(model)]
+    for tensors in (losses, weights):
+        found = {tensor: bad for tensor in tensors if (bad := recorder.bad(tensor)) is not None}
+        if found:
+            return found
+    return {}
+
+
+def _paths(model: keras.Model) -> dict[int, str]:
+    variables = [*model.variables, *(() if model.optimizer is None else model.optimizer.variables)]
+    return {variable._value.handle._id: variable.path for variable in variables}
+
+
+def _named(batch: Batch) -> Iterator[tuple[str, Tensor]]:
+    """Tensors of a batch by name: `x`, `x/a` of an input that has a name, `y`, `sample_weight`."""
+    parts = batch if isinstance(batch, tuple) else (batch,)
+    for part, values in zip(PARTS, parts, strict=False):
+        for path, value in keras.tree.flatten_with_path(values):
+            name = "/".join([part, *map(str, path)])
+            components = tf.nest.flatten(value, expand_composites=True)
+            yield from ((name, one) for one in components if isinstance(one, tf.Tensor))
+
+
+def _samples(data: Mapping[str, Tensor]) -> int | None:
+    return next((int(tensor.shape[0]) for tensor in data.values() if tensor.shape.rank), None)
+
+
+def _without_optional(value: Any) -> Any:
+    return None if isinstance(value, tf.experimental.Optional) else value
+
+
+@contextmanager
+def _put_back(moment: Moment) -> Iterator[None]:
+    after = now(moment.variables, update=moment.update)
+    try:
+        yield
+    finally:
+        after.restore()
+
+
+@contextmanager
+def _eager_functions() -> Iterator[None]:
+    """Run functions that the user compiled operation by operation too."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)

@@ -1,0 +1,139 @@
+"""A callback for `fit` that stops at the first update that is not finite and says what was first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import keras
+
+from study.models.moment import Moment
+from study.models.onset import ModelOnset
+from study.models.rows import Arrays, arrays_of_fit, rows_of
+from study.models.sentence import sentence
+from study.models.step import Event, Logs, WatchedStep
+from study.models.walk import Walk, walk
+
+
+class NaNWatch(keras.callbacks.Callback):  # type: ignore[misc]
+    """Stops a training at the first update whose loss, or a weight after it, is not finite.
+
+    It finds the first number that was not finite, by repeating that one update, and prints it in a sentence. A healthy
+    training computes the same numbers with it and without it, to the last bit.
+
+    ```python
+    watch = NaNWatch()
+    model.fit(x, y, callbacks=[watch])
+    watch.onset, watch.sentence
+    ```
+
+    Args:
+        verbose: Print the sentence.
+
+    Attributes:
+        onset: The first number that was not finite; None where all were.
+        sentence: The onset in words; None where there is none.
+        before: What the update of the onset started from.
+        walk: What was computed when it was repeated.
+
+    Raises:
+        RuntimeError: By `fit`, where Keras does not run on TensorFlow.
+    """
+
+    def __init__(self, *, verbose: bool = True) -> None:
+        super().__init__()
+        self.verbose = verbose
+        self.onset: ModelOnset | None = None
+        self.before: Moment | None = None
+        self.walk: Walk | None = None
+        self._function: _Watched | None = None
+        self._arrays: Arrays | None = None
+
+    @property
+    def sentence(self) -> str | None:
+        return None if self.onset is None else sentence(self.onset)
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        if keras.backend.backend() != "tensorflow":
+            raise RuntimeError(
+                f"NaNWatch watches Keras on TensorFlow, and this Keras runs on {keras.backend.backend()}"
+            )
+        self.onset = self.before = self.walk = None
+        self._arrays = arrays_of_fit()
+        self._function = self._watched(self._function)
+        self._function.step.start_over()
+        self.model.train_function = self._function
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        if self._function is not None:
+            self._function.expected = True
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        event = None if self._function is None else self._function.step.event
+        if event is None or self.onset is not None:
+            return
+        self.model.stop_training = True
+        self.before = event.moment
+        self.onset = self._row_found(self._found(event), event)
+        if self.verbose:
+            print(f"\n{self.sentence}")
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        if self._function is not None:
+            self.model.train_function = self._function.step.original
+        self._arrays = None
+
+    def _watched(self, before: _Watched | None) -> _Watched:
+        """What stands in for Keras's function: the one of the last training, unless the model was compiled since."""
+        current = self.model.train_function
+        if isinstance(current, _Watched):
+            return current
+        if before is not None and before.step.model is self.model and before.step.original is current:
+            return before
+        return _Watched(WatchedStep(self.model))
+
+    def _found(self, event: Event) -> ModelOnset:
+        try:
+            self.walk = walk(self.model, event.moment)
+            if self.walk.onset is not None:
+                return self.walk.onset
+            why = "its repetition met no number that was not finite"
+        except Exception as error:
+            why = f"it could not be repeated operation by operation: {type(error).__name__}: {error}"
+        return ModelOnset(
+            update=event.moment.update,
+            phase="loss" if event.loss else "optimizer",
+            tensor="loss" if event.loss else "a weight",
+            value="nan",
+            warning=f"the update was not finite, but {why}",
+        )
+
+    def _row_found(self, onset: ModelOnset, event: Event) -> ModelOnset:
+        if onset.sample is None or self._arrays is None:
+            return onset
+        rows = rows_of(onset.sample, event.moment.batch, self._arrays)
+        if not rows:
+            return onset
+        same = f"row {rows[0]} is one of {len(rows)} rows that are the same" if len(rows) > 1 else None
+        notes = [note for note in (onset.warning, same) if note]
+        return replace(onset, row=rows[0], warning="; ".join(notes) or None)
+
+
+class _Watched:
+    """In the place of `model.train_function`.
+
+    A training that was interrupted leaves it there. It then gives way to Keras's own function as soon as it is called
+    by a `fit` that no watch takes part in.
+    """
+
+    def __init__(self, step: WatchedStep) -> None:
+        self.step = step
+        self.expected = False
+
+    def __call__(self, iterator: Iterator[Any]) -> Logs:
+        if not self.expected:
+            self.step.model.train_function = self.step.original
+            return self.step.original(iterator)
+        self.expected = False
+        return self.step(iterator)
