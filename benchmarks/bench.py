@@ -189,6 +189,7 @@ def watching_over_card(trials: Sequence[int]) -> dict[str, float]:
     and with programs that tell of nothing but the loss; and those that compiling took, each."""
     from study.engine import run
     from study.engine.compiled import training
+    from study.engine.compiled.settings import initial_weights
     from study.engine.structure import Structure
 
     def unwatched(config: TrialConfig) -> None:
@@ -212,7 +213,7 @@ def watching_over_card(trials: Sequence[int]) -> dict[str, float]:
                 began = time.process_time()
                 train(first)
                 seconds[f"{side} compiling"] += time.process_time() - began
-            training.initial_weights.cache_clear()  # each side draws its own
+            initial_weights.cache_clear()  # each side draws its own
             began = time.process_time()
             train(config)
             seconds[side] += time.process_time() - began

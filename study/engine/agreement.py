@@ -110,9 +110,9 @@ def nudged_trial(config: TrialConfig, which: int) -> TrialResult:
     )
 
 
-def nudged(value: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+def nudged(value: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """A float32 array with each number but zeros moved up or down to the next float32, at random."""
-    towards = np.where(draw.random(value.shape) < 0.5, np.float32(-np.inf), np.float32(np.inf))
+    towards = np.where(generator.random(value.shape) < 0.5, np.float32(-np.inf), np.float32(np.inf))
     return np.where(value == 0, value, np.nextafter(value, towards))
 
 

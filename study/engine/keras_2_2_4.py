@@ -8,11 +8,10 @@ All functions are pure, over float32 tensors; `Optimizer` only keeps the variabl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from study.engine.runtime import keras, tf
-
-Tensor: TypeAlias = Any
+from study.engine.tensors import Tensor
 
 EPSILON = 1e-7
 """`K.epsilon()`: of the optimizers and of the clipped probabilities."""

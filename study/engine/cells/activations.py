@@ -11,15 +11,14 @@ gives 0 * inf = NaN. Formulas and their values at the kinks are those of `tf.nn`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from scipy import special
 
 from study.engine.runtime import tf
+from study.engine.tensors import Tensor
 from study.trial.config import Activation
-
-Tensor: TypeAlias = Any
 
 
 class Operations(NamedTuple):

@@ -19,15 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from study.engine.cells import activations
 from study.engine.private_tensorflow import gen_xla_ops
 from study.engine.runtime import tf
-
-Tensor: TypeAlias = Any
+from study.engine.tensors import Tensor
 
 GATES = ("input", "forget", "candidate", "output")
 
@@ -95,7 +94,7 @@ def lstm(
         recurrent_kernel: (units, 4 units).
         masks: Recurrent dropout of every gate, each (batch, units).
         state: Hidden and cell state before the first timestep, each (batch, units); no gradient flows to them.
-        cell: See there.
+        cell: What it computes with beside its weights.
         return_sequences: Whether to return the hidden states of all timesteps, or that of the last one read.
         keep: Is given `forward` and the tensors of `KEPT`, then `backward` and the gradients of the gates' sums.
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from study.engine.compiled import training
-from study.engine.compiled.training import Progress, Settings
+from study.engine.compiled.settings import Settings
+from study.engine.compiled.state import LoopState, initial_state
 from study.engine.onset import search
 from study.engine.runtime import device_name, tf
 from study.engine.structure import Structure
@@ -44,9 +45,7 @@ def run(configs: Sequence[TrialConfig], *, population: int | None = None) -> lis
     return [results[place] for place in range(len(configs))]
 
 
-def run_trial(
-    config: TrialConfig, *, watch: Callable[[training.Progress], None] = lambda progress: None
-) -> TrialResult:
+def run_trial(config: TrialConfig, *, watch: Callable[[LoopState], None] = lambda progress: None) -> TrialResult:
     """Train until the first loss that is not finite, or to the budget. Trials of several threads take turns.
 
     Args:
@@ -84,18 +83,18 @@ def run_side_by_side(configs: Sequence[TrialConfig], *, population: int) -> Iter
     program = training.program_of(structure, population)
     waiting = deque(enumerate(configs))
     slots: list[tuple[int, _UnderWay] | None] = [None] * population
-    progress = tf.nest.map_structure(lambda value: tf.stack([value] * population), training.start(configs[0]))
+    progress = tf.nest.map_structure(lambda value: tf.stack([value] * population), initial_state(configs[0]))
     settings = [Settings.of(configs[0])] * population
     inputs: Any = None
     while waiting or any(slots):
         with _one_at_a_time:
             begin = time.perf_counter()
-            fresh: dict[int, Progress] = {}
+            fresh: dict[int, LoopState] = {}
             for slot in range(population):
                 if slots[slot] is None and waiting:
                     place, config = waiting.popleft()
                     slots[slot] = place, _UnderWay(config, population=population)
-                    fresh[slot], settings[slot] = training.start(config), Settings.of(config)
+                    fresh[slot], settings[slot] = initial_state(config), Settings.of(config)
             if fresh:
                 progress = _replaced(progress, fresh)
                 inputs = tf.nest.map_structure(lambda *values: tf.stack(values), *settings)
@@ -125,14 +124,14 @@ _one_at_a_time = threading.Lock()
 
 @dataclass(frozen=True)
 class _Told:
-    """The part of `Progress` that is read whenever a program returns."""
+    """The part of `LoopState` that is read whenever a program returns."""
 
     update: np.ndarray
     figures: np.ndarray
     first: np.ndarray
 
     @classmethod
-    def of(cls, progress: Progress) -> _Told:
+    def of(cls, progress: LoopState) -> _Told:
         return cls(progress.update.numpy(), progress.figures.numpy(), progress.first.numpy())
 
 
@@ -175,18 +174,18 @@ class _UnderWay:
         )
 
 
-def _of_slot(progress: Progress, slot: int) -> Progress:
+def _of_slot(progress: LoopState, slot: int) -> LoopState:
     """Where the trial of a slot stands."""
-    one: Progress = tf.nest.map_structure(lambda values: values[slot], progress)
+    one: LoopState = tf.nest.map_structure(lambda values: values[slot], progress)
     return one
 
 
-def _replaced(progress: Progress, fresh: Mapping[int, Progress]) -> Progress:
+def _replaced(progress: LoopState, fresh: Mapping[int, LoopState]) -> LoopState:
     """A population's progress with that of some slots replaced."""
 
     def replaced(whole: Any, *parts: Any) -> Any:
         slots = dict(enumerate(tf.unstack(whole))) | dict(zip(fresh, parts, strict=True))
         return tf.stack([slots[slot] for slot in range(len(slots))])
 
-    changed: Progress = tf.nest.map_structure(replaced, progress, *fresh.values())
+    changed: LoopState = tf.nest.map_structure(replaced, progress, *fresh.values())
     return changed

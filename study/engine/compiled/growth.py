@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, TypeAlias
 
 from study.engine.cells.lstm import Probe, probed_timesteps
 from study.engine.compiled import optimizer
 from study.engine.runtime import tf
+from study.engine.tensors import Tensor
 from study.trial.growth import FIGURES
-
-Tensor: TypeAlias = Any
 
 
 def figures(

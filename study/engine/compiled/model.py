@@ -29,9 +29,8 @@ from study.engine.compiled.observers import BARE, Instruments
 from study.engine.draws import batches
 from study.engine.runtime import tf
 from study.engine.structure import Structure
+from study.engine.tensors import Tensor
 from study.trial.config import NONE, TrialConfig
-
-Tensor: TypeAlias = Any
 
 BATCH_NORMALIZATION_EPSILON = 1e-3
 """Keras's default, in both versions."""
@@ -150,9 +149,9 @@ def logits(
         inputs: (timesteps, batch, features).
         masks: As `masks` gives them.
         state: Of every cell before the update; zeros where the trial is not stateful.
-        wiring: See there.
-        structure: See there.
-        instruments: See there.
+        wiring: What of the model is used.
+        structure: Of the trial.
+        instruments: Are shown every tensor between the layers, and go on with what they return.
 
     Returns:
         Logits of a '1' label, (batch, 1); the state after the update; a probe of every cell.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 from study.engine.cells import lstm
 from study.engine.runtime import tf
-
-Tensor: TypeAlias = Any
+from study.engine.tensors import Tensor
 
 
 class Instruments:

@@ -10,12 +10,11 @@ are in `keras_2_2_4`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol
 
 from study.engine import keras_2_2_4
 from study.engine.runtime import tf
-
-Tensor: TypeAlias = Any
+from study.engine.tensors import Tensor
 
 EPSILON = 1e-7
 """Keras's default, of the optimizers and of MaxNorm."""

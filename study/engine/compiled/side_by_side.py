@@ -14,12 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
 from study.engine.private_tensorflow import gen_xla_ops, pfor
 from study.engine.runtime import tf
-
-Tensor: TypeAlias = Any
+from study.engine.tensors import Tensor
 
 
 def side_by_side(function: Callable[..., Any], *arguments: Any) -> Any:

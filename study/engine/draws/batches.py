@@ -19,17 +19,15 @@ from collections.abc import Sequence
 from enum import IntEnum
 from functools import cache
 from statistics import NormalDist
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from study.engine.draws import philox
 from study.engine.runtime import keras, tf
 from study.engine.structure import DIRECTIONS
+from study.engine.tensors import Tensor
 from study.trial.config import NONE, TrialConfig
-
-Tensor: TypeAlias = Any
-"""A TensorFlow tensor, or what converts to one. TensorFlow ships no types."""
 
 
 class _Purpose(IntEnum):

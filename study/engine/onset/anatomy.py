@@ -15,6 +15,9 @@ import numpy as np
 from study.engine.cells.lstm import GATES
 from study.engine.compiled import engine as compiled
 from study.engine.compiled import training
+from study.engine.compiled.settings import Settings
+from study.engine.compiled.state import LoopState, TrainState, initial_state
+from study.engine.compiled.update import update
 from study.engine.draws import batches
 from study.engine.onset.eager_update import Recorder
 from study.engine.runtime import tf
@@ -27,10 +30,10 @@ from study.trial.result import TrialResult
 
 def anatomy_of(config: TrialConfig) -> Anatomy:
     """Train a trial with the compiled engine and take it apart around its onset."""
-    kept: deque[training.Progress] = deque(maxlen=2)
-    around_onset: list[training.Progress] = []
+    kept: deque[LoopState] = deque(maxlen=2)
+    around_onset: list[LoopState] = []
 
-    def watch(progress: training.Progress) -> None:
+    def watch(progress: LoopState) -> None:
         kept.append(progress._replace(forward={}))
         if not around_onset and np.any(progress.first.numpy()):
             around_onset.extend(kept)
@@ -40,7 +43,7 @@ def anatomy_of(config: TrialConfig) -> Anatomy:
     in_lstm = onset is not None and onset.layer is not None and onset.direction is not None
     cell = f"{onset.layer}/{onset.direction}" if in_lstm and onset else f"lstm_{config.layers}/forward"
     sample = 0 if onset is None or onset.sample is None else onset.sample
-    known = [training.start(config), *around_onset, *kept]
+    known = [initial_state(config), *around_onset, *kept]
     snapshots = [
         _snapshot(name, number, _start_of(number, known, config), config=config, cell=cell, sample=sample)
         for name, number in updates_of_interest(result)
@@ -59,28 +62,26 @@ def updates_of_interest(result: TrialResult) -> list[tuple[str, int]]:
     return around
 
 
-def _start_of(number: int, known: list[training.Progress], config: TrialConfig) -> training.Training:
+def _start_of(number: int, known: list[LoopState], config: TrialConfig) -> TrainState:
     """What an update starts from."""
     for progress in known:
         if int(progress.update) == number:
             return progress.before
     nearest = max((p for p in known if int(p.update) < number), key=lambda progress: int(progress.update))
-    program, settings = training.program_of(Structure.of(config)), training.Settings.of(config)
+    program, settings = training.program_of(Structure.of(config)), Settings.of(config)
     while int(nearest.update) < number - 1:
         nearest = program(nearest, settings, number - 1)
     return nearest.now
 
 
-def _snapshot(
-    name: str, number: int, start: training.Training, *, config: TrialConfig, cell: str, sample: int
-) -> Snapshot:
+def _snapshot(name: str, number: int, start: TrainState, *, config: TrialConfig, cell: str, sample: int) -> Snapshot:
     structure = Structure.of(config)
     recorder = Recorder(structure)
     with np.errstate(all="ignore"):
-        _, figures, _ = training.update(
+        _, figures, _ = update(
             tf.constant(number, tf.int64),
             start,
-            training.Settings.of(config),
+            Settings.of(config),
             structure=structure,
             instruments=recorder,
         )

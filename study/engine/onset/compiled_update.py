@@ -9,29 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from study.engine.compiled import training
 from study.engine.compiled.observers import Capture
 from study.engine.compiled.programs import first_call
+from study.engine.compiled.settings import Settings
+from study.engine.compiled.state import TrainState
+from study.engine.compiled.update import update
 from study.engine.runtime import tf
 from study.engine.structure import Structure
+from study.engine.tensors import Tensor
 from study.trial.config import TrialConfig
 
-Tensor: TypeAlias = Any
 
-
-def captured(config: TrialConfig, number: int, before: training.Training) -> dict[str, np.ndarray]:
-    """All that is observed in an update, as the compiler computes it, by the names of `instruments.Capture`.
+def captured(config: TrialConfig, number: int, before: TrainState) -> dict[str, np.ndarray]:
+    """All that is observed in an update, as the compiler computes it, by the names of `observers.Capture`.
 
     Args:
         config: The trial.
         number: Of the update.
         before: What it starts from.
     """
-    arguments = tf.constant(number, tf.int64), before, training.Settings.of(config)
+    arguments = tf.constant(number, tf.int64), before, Settings.of(config)
     tensors = _program_of(Structure.of(config))(*arguments)
     return {name: tensor.numpy() for name, tensor in tensors.items()}
 
@@ -54,9 +55,9 @@ class _Program:
     def _traced(self, arguments: Sequence[Any]) -> Any:
         return tf.function(self._update, jit_compile=True, autograph=False).get_concrete_function(*arguments)
 
-    def _update(self, number: Tensor, before: training.Training, settings: training.Settings) -> dict[str, Tensor]:
+    def _update(self, number: Tensor, before: TrainState, settings: Settings) -> dict[str, Tensor]:
         capture = Capture()
-        training.update(number, before, settings, structure=self._structure, instruments=capture)
+        update(number, before, settings, structure=self._structure, instruments=capture)
         return capture.tensors
 
 

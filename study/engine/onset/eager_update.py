@@ -18,8 +18,8 @@ from study.engine.cells.lstm import GATES, KEPT, Cell, Probe, Step
 from study.engine.compiled.observers import Instruments
 from study.engine.runtime import tf
 from study.engine.structure import Structure
+from study.engine.tensors import Tensor
 
-Tensor: TypeAlias = Any
 Operands: TypeAlias = Callable[[tuple[int, ...]], dict[str, float]]
 
 

@@ -16,21 +16,22 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from study.engine.cells import activations, lstm
 from study.engine.cells.lstm import GATES, KEPT, Cell
-from study.engine.compiled import training
+from study.engine.compiled.settings import Settings
+from study.engine.compiled.state import LoopState, TrainState, by_name
+from study.engine.compiled.update import update
 from study.engine.onset.compiled_update import captured
 from study.engine.onset.eager_update import Observed, Recorder
 from study.engine.runtime import tf
 from study.engine.structure import Structure
+from study.engine.tensors import Tensor
 from study.trial.config import TrialConfig
 from study.trial.onset import EVENTS, Onset
-
-Tensor: TypeAlias = Any
 
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -92,7 +93,7 @@ class ExactSeeker(Seeker):
     Args:
         structure: Of the trial.
         limit: As in `Seeker`.
-        exact: By the names of `instruments.Capture`: what `training.forward_shapes` names, and more where it is known.
+        exact: By the names of `observers.Capture`: what `state.forward_shapes` names, and more where it is known.
     """
 
     def __init__(self, structure: Structure, *, limit: float = LARGEST, exact: Mapping[str, np.ndarray]) -> None:
@@ -128,7 +129,7 @@ class ExactSeeker(Seeker):
         self._saw_forward(projected, sequences, state, cell=cell)
         return sequences
 
-    def look_through_the_layers(self, config: TrialConfig, before: training.Training) -> None:
+    def look_through_the_layers(self, config: TrialConfig, before: TrainState) -> None:
         """Look at the LSTMs alone, layer after layer, as long as what goes into them is finite.
 
         It tells what the whole update would and takes a fraction of the time, as nothing has to be drawn.
@@ -138,7 +139,7 @@ class ExactSeeker(Seeker):
             before: What the update starts from.
         """
         structure = self.structure
-        weights = {name: value.numpy() for name, value in training.by_name(before.weights, structure).items()}
+        weights = {name: value.numpy() for name, value in by_name(before.weights, structure).items()}
         states = dict(zip(structure.cells(), before.state, strict=True))
         if not np.isfinite(self._exact.get("front_end", 0)).all():
             return
@@ -177,7 +178,7 @@ NEARLY = (0.999, 0.9)
 """Shares of the largest float32 that count as an overflow where rounding has hidden it; see the module's text."""
 
 
-def onset(config: TrialConfig, progress: training.Progress) -> Onset:
+def onset(config: TrialConfig, progress: LoopState) -> Onset:
     """The very first number that is not finite in the update that `progress` ends with.
 
     Args:
@@ -214,7 +215,7 @@ def onset(config: TrialConfig, progress: training.Progress) -> Onset:
 LATE = ("optimizer_state", "weight")
 
 
-def seek(config: TrialConfig, number: int, before: training.Training, seeker: Seeker) -> Onset | None:
+def seek(config: TrialConfig, number: int, before: TrainState, seeker: Seeker) -> Onset | None:
     """The first number of an update that a seeker finds; None where there is none.
 
     Args:
@@ -223,9 +224,9 @@ def seek(config: TrialConfig, number: int, before: training.Training, seeker: Se
         before: What it starts from.
         seeker: Made for the trial's structure.
     """
-    settings = training.Settings.of(config)
+    settings = Settings.of(config)
     with suppress(_Decided):
-        training.update(tf.constant(number, tf.int64), before, settings, structure=seeker.structure, instruments=seeker)
+        update(tf.constant(number, tf.int64), before, settings, structure=seeker.structure, instruments=seeker)
     if seeker.found is None:
         return None
     return _described(number, seeker.found, warning=_data_warning(seeker))

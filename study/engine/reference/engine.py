@@ -11,17 +11,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from study.engine import keras_2_2_4
 from study.engine.draws import batches
 from study.engine.runtime import device_name, keras, tf
+from study.engine.tensors import Tensor
 from study.trial.config import NONE, TrialConfig
 from study.trial.result import TrialResult
-
-Tensor: TypeAlias = Any
 
 NAME = "reference"
 

@@ -15,6 +15,7 @@ from study.engine import keras_2_2_4, run
 from study.engine.agreement import compare
 from study.engine.cells import activations, lstm
 from study.engine.compiled import model, optimizer, training
+from study.engine.compiled.state import UPDATES_PER_CALL
 from study.engine.draws import batches
 from study.engine.reference.engine import loss_of
 from study.engine.runtime import keras, tf
@@ -80,7 +81,7 @@ def test_it_stops_at_the_first_loss_that_is_not_finite_where_the_reference_does(
 
 def test_a_budget_of_any_length_is_kept():
     losses = run([trial(activation="tanh", updates=50)], engine="compiled")[0].loss
-    for updates in (1, training.UPDATES_PER_CALL, training.UPDATES_PER_CALL + 1):
+    for updates in (1, UPDATES_PER_CALL, UPDATES_PER_CALL + 1):
         result = run([trial(activation="tanh", updates=updates)], engine="compiled")[0]
         assert result.loss == losses[:updates]
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from study.engine.compiled import training
 from study.engine.compiled.model import Structure
+from study.engine.compiled.state import TrainState
 from study.engine.draws import batches
 from study.engine.reference.engine import Model, drop, loss_of
 from study.engine.runtime import keras, tf
@@ -58,13 +58,13 @@ def by_name(vector, structure: Structure) -> dict[str, np.ndarray]:
     return {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
 
 
-def first_not_finite(config: TrialConfig, number: int, before: training.Training) -> First | None:
+def first_not_finite(config: TrialConfig, number: int, before: TrainState) -> First | None:
     """The first number that is not finite: forward, loss, backward, gradients, or the running means of Nadam."""
     return _Update(config, number, before).first()
 
 
 class _Update:
-    def __init__(self, config: TrialConfig, number: int, before: training.Training) -> None:
+    def __init__(self, config: TrialConfig, number: int, before: TrainState) -> None:
         structure = Structure.of(config)
         self.config = config
         self.structure = structure

@@ -11,6 +11,7 @@ import pytest
 
 from study.engine.compiled import engine as compiled
 from study.engine.compiled import training
+from study.engine.compiled.state import UPDATES_PER_CALL
 from study.engine.onset.compiled_update import captured
 from study.engine.onset.search import ExactSeeker, Seeker, onset, seek
 from study.engine.structure import Structure
@@ -110,7 +111,7 @@ def test_what_a_call_keeps_of_the_way_forward_is_gone_before_the_next_call():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training.Program, "__call__", called)
-        compiled.run_trial(trial(activation="tanh", updates=2 * training.UPDATES_PER_CALL), watch=watch)
+        compiled.run_trial(trial(activation="tanh", updates=2 * UPDATES_PER_CALL), watch=watch)
     assert len(calls) == 2
     assert calls[1] > 0
     assert alive == []

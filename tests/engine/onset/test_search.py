@@ -10,6 +10,9 @@ import pytest
 
 from study.engine import run
 from study.engine.compiled import training
+from study.engine.compiled.settings import Settings
+from study.engine.compiled.state import initial_state
+from study.engine.compiled.update import update
 from study.engine.onset import search
 from study.engine.onset.eager_update import Recorder
 from study.engine.onset.search import Seeker
@@ -27,10 +30,10 @@ DEEP = {**TINY, "layers": 2, "bidirectional": True}
 
 def update_of(config, number, start, instruments):
     with np.errstate(all="ignore"):
-        return training.update(
+        return update(
             tf.constant(number, tf.int64),
             start,
-            training.Settings.of(config),
+            Settings.of(config),
             structure=Structure.of(config),
             instruments=instruments,
         )
@@ -46,7 +49,7 @@ def first_event(config, *, compiled):
                 return number, progress.before, float(progress.figures[number - done - 1, 0])
             done = number
         return None
-    now = training.start(config).now
+    now = initial_state(config).now
     for number in range(1, config.updates + 1):
         before = now
         now, figures, happened = update_of(config, number, before, Recorder(Structure.of(config)))
@@ -117,7 +120,7 @@ def test_a_replay_in_numpy_does_what_the_compiled_update_does(structure):
     while compared < 3:
         config = varied(STRUCTURES[structure], generator)
         of = Structure.of(config)
-        progress = training.program_of(of)(training.start(config), training.Settings.of(config), 3)
+        progress = training.program_of(of)(initial_state(config), Settings.of(config), 3)
         row = progress.figures[2].numpy()
         if not row[1 + list(FIGURES).index("max_cell")] < 30:
             continue
@@ -188,7 +191,7 @@ class Planted(Seeker):
 
 def onset_with(config, *, name=None, change=None, behind=False, weights=None):
     """The onset of update 1 with something planted."""
-    start = training.start(config).now
+    start = initial_state(config).now
     if weights:
         place, value = weights
         changed = by_name(start.weights.numpy(), Structure.of(config))
@@ -294,7 +297,7 @@ def test_a_label_of_2_is_told_with_the_onset():
             return put((0, 0, 0), np.inf)(seen) if name == "lstm_1_norm" else seen
 
     seeker = partial(Both, name="labels", change=put((3, 0), 2.0))
-    onset = seek(STACK, 1, training.start(STACK).now, seeker)
+    onset = seek(STACK, 1, initial_state(STACK).now, seeker)
     assert onset.warning == "the label of sample 3 is 2, not between 0 and 1"
     unharmed = onset_with(STACK, name="inputs", change=put((0, 0, 0), np.inf))
     assert unharmed.warning is None
