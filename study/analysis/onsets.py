@@ -7,24 +7,16 @@ from dataclasses import dataclass
 import pandas as pd
 
 from study.analysis.wording import count
+from study.trial.phrases import tensor_label
+from study.trial.tensor_name import TensorName
+from study.trial.timeline import LOSS_EXCEEDED, TIMELINE, timeline_column
+from study.trial.words import EVENTS, PHASES, is_recurrent
 
-EVENT_WORDS: dict[str, str] = {
-    "loss_exceeded": "loss above 10, still finite",
-    "nonfinite_gate": "sum before a gate",
-    "nonfinite_cell_state": "cell state",
-    "nonfinite_hidden_state": "hidden state",
-    "nonfinite_output": "model's output (logit)",
-    "nonfinite_loss": "loss",
-    "nonfinite_gradient": "gradient",
-    "nonfinite_optimizer_state": "optimizer's running mean",
-    "nonfinite_weight": "weight",
-}
-"""Columns of the timeline in the order of the arithmetic, in words."""
+TIMELINE_LABELS: dict[str, str] = {timeline_column(name): TIMELINE[name].label for name in (LOSS_EXCEEDED, *EVENTS)}
+"""Columns of the timeline, the loss that is still finite first, and what they are called."""
 
 LAST_LAG = 8
 """Updates before the time-to-NaN that a timeline still tells apart."""
-
-_GATES = {"input": "input gate", "forget": "forget gate", "candidate": "candidate", "output": "output gate"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +24,8 @@ class Onsets:
     """The onsets of a study's trials."""
 
     trials: pd.DataFrame
-    """The rows of trials that diverged and whose onset is known."""
+    """The rows of trials whose onset is known, survivors among them: a number that is not finite need not reach the
+    loss."""
     diverged: int
     censored: int
     failed: int
@@ -53,57 +46,64 @@ def onsets(table: pd.DataFrame) -> Onsets:
         table: A results table; one without the columns of the onset has none to tell of.
     """
     outcome = table["outcome"]
-    died = table[outcome == "diverged"]
-    known = died[died["onset_phase"].notna()] if "onset_phase" in died else died.iloc[:0]
+    known = table[table["onset_phase"].notna()] if "onset_phase" in table else table.iloc[:0]
     return Onsets(
         trials=known,
-        diverged=len(died),
+        diverged=int((outcome == "diverged").sum()),
         censored=int((outcome == "survived").sum()),
         failed=int((outcome == "failed").sum()),
-        answer=_answer(died, known),
+        answer=_answer(known, diverged=int((outcome == "diverged").sum())),
     )
 
 
-def _answer(died: pd.DataFrame, known: pd.DataFrame) -> str:
-    if died.empty:
+def _answer(known: pd.DataFrame, *, diverged: int) -> str:
+    if known.empty and not diverged:
         return "No trial diverged, so nothing broke."
     if known.empty:
-        return f"What broke first was not recorded in the {count(len(died), 'trial')} that diverged."
+        return f"What broke first was not recorded in the {count(diverged, 'trial')} that diverged."
     total = len(known)
-    forward = known["onset_phase"] == "forward"
-    inside = forward & known["onset_layer"].fillna("").str.startswith("lstm_")
+    recurrent = (known["onset_phase"] == "forward") & known["onset_layer"].map(_is_recurrent).astype(bool)
     sentences = [
-        f"In {_share(int(inside.sum()), total)} trials with a known onset, the first number that was not finite arose "
-        "in the forward pass of an LSTM layer"
+        f"In {_share(int(recurrent.sum()), total)} trials with a known onset, the first number that was not finite "
+        "arose in the forward pass of a recurrent layer"
     ]
-    steps = known.loc[inside, "onset_timestep"].dropna()
+    steps = known.loc[recurrent, "onset_timestep"].dropna()
     if len(steps):
         later = int((steps > 0).sum())
         sentences[0] += f", {_share(later, len(steps))} of them after the first timestep (median {steps.median():g})"
+    elsewhere = known.loc[~recurrent, "onset_phase"].value_counts()
+    if len(elsewhere):
+        places = [f"{PLACES[phase]} in {elsewhere[phase]}" for phase in PHASES if phase in elsewhere]
+        sentences[0] += f"; {', '.join(places)}"
     commonest = known["onset_tensor"].value_counts()
-    sentences.append(
-        f"Most often it was the {tensor_words(str(commonest.index[0]))} ({_share(int(commonest.iloc[0]), total)})"
-    )
+    label = tensor_label(TensorName.parse(str(commonest.index[0])))
+    sentences.append(f"Most often it was the {label} ({_share(int(commonest.iloc[0]), total)})")
+    survived = int((known["outcome"] == "survived").sum())
+    if survived:
+        sentences.append(f"{_share(survived, total)} survived all the same: the loss stayed finite")
     if "nonfinite_weight" in known and known["nonfinite_weight"].notna().any():
-        finite = known["nonfinite_weight"].isna() | (known["nonfinite_weight"] > known["onset_update"])
-        sentences.append(f"Every weight was still finite then in {_share(int(finite.sum()), total)}")
+        sentences.append(f"Every weight was still finite then in {_share(_weights_finite(known), total)}")
     return ". ".join(sentences) + "."
+
+
+PLACES: dict[str, str] = {**PHASES, "forward": "elsewhere in the forward pass"}
+"""Where an onset is that is in no recurrent layer."""
+
+
+def _is_recurrent(layer: object) -> bool:
+    return isinstance(layer, str) and is_recurrent(layer)
+
+
+def _weights_finite(known: pd.DataFrame) -> int:
+    """In how many trials no weight was, or became, the number that was not finite."""
+    names = known["onset_tensor"].map(lambda text: TensorName.parse(str(text)))
+    is_weight = (known["onset_phase"] == "optimizer") & names.map(lambda name: name.derivative is None).astype(bool)
+    later = known["nonfinite_weight"].isna() | (known["nonfinite_weight"] > known["onset_update"])
+    return int((later & ~is_weight).sum())
 
 
 def _share(part: int, total: int) -> str:
     return f"{part} of {total}"
-
-
-def tensor_words(tensor: str) -> str:
-    """The name of an onset's tensor, to be read: `input_sum` is the sum before the input gate."""
-    if tensor.startswith("gradient of "):
-        return f"gradient of {tensor_words(tensor.removeprefix('gradient of '))}"
-    name = tensor.rpartition("/")[2]
-    for ending, words in (("_sum", "sum before the {}"), ("_projection", "input's share of the {}")):
-        stem = name.removesuffix(ending)
-        if stem != name and stem in _GATES:
-            return words.format(_GATES[stem])
-    return name.replace("_", " ")
 
 
 def lags(table: pd.DataFrame) -> pd.DataFrame:
@@ -113,10 +113,10 @@ def lags(table: pd.DataFrame) -> pd.DataFrame:
         table: A results table.
 
     Returns:
-        A row for each trial that diverged and has a timeline, a column (Int64) for each of `EVENT_WORDS` that the
+        A row for each trial that diverged and has a timeline, a column (Int64) for each of `TIMELINE_LABELS` that the
         table has: 0 in the update of the time-to-NaN, negative before it, missing where it never happened.
     """
-    columns = [column for column in EVENT_WORDS if column in table]
+    columns = [column for column in TIMELINE_LABELS if column in table]
     died = table[table["outcome"] == "diverged"]
     died = died[died[columns].notna().any(axis=1)] if columns else died.iloc[:0]
     return pd.DataFrame({column: died[column] - died["time_to_nan"] for column in columns}, index=died.index)

@@ -19,6 +19,8 @@ import pandas as pd
 from study.trial.config import AXES, TrialConfig, allowed, axis_value, is_optional, kind_of
 from study.trial.errors import UserError
 from study.trial.result import OUTCOMES
+from study.trial.timeline import LOSS_EXCEEDED, TIMELINE, timeline_column
+from study.trial.words import PHASES
 
 ColumnType = Literal["Int64", "float64", "boolean", "str"]
 
@@ -59,12 +61,6 @@ def _axis_column(name: str) -> Column:
     )
 
 
-def _timeline(what: str, meaning: str) -> Column:
-    return Column(
-        name=what, dtype="Int64", unit="update", meaning=f"{meaning}; missing if there was none", required=False
-    )
-
-
 def _optional(name: str, dtype: ColumnType, unit: str, meaning: str) -> Column:
     return Column(name=name, dtype=dtype, unit=unit, meaning=meaning, required=False)
 
@@ -95,33 +91,28 @@ _ABOUT = (
     _optional("run_id", "str", "", "MLflow run"),
 )
 
-_TIMELINE = (
-    *(
-        _timeline(f"nonfinite_{what}", f"first update with a non-finite {name}")
-        for what, name in (
-            ("gate", "gate"),
-            ("cell_state", "cell state"),
-            ("hidden_state", "hidden state"),
-            ("output", "output"),
-            ("loss", "loss"),
-            ("gradient", "gradient"),
-            ("optimizer_state", "running mean of the optimizer"),
-            ("weight", "weight"),
-        )
-    ),
-    _timeline("loss_exceeded", "first update whose loss was finite and above 10"),
+_TIMELINE = tuple(
+    _optional(
+        timeline_column(name),
+        "Int64",
+        "update",
+        f"first update with it{'' if name == LOSS_EXCEEDED else ' not finite'}: {event.label}; missing if none",
+    )
+    for name, event in TIMELINE.items()
 )
 
 _ONSET = (
     _optional("onset_update", "Int64", "update", "update of the very first non-finite number"),
-    _optional("onset_phase", "str", "", "phase of that update: forward, loss, backward or optimizer"),
+    _optional("onset_phase", "str", "", f"phase of that update: {', '.join(PHASES)}"),
     _optional("onset_layer", "str", "", "layer in which it appeared: lstm_1, dense, ..."),
     _optional("onset_direction", "str", "", "forward or backward of a bidirectional layer"),
     _optional("onset_tensor", "str", "", "tensor in which it appeared: cell_state, hidden_state, logit, ..."),
     _optional("onset_timestep", "Int64", "timestep", "its timestep, from 0"),
-    _optional("onset_sample", "Int64", "", "its sequence in the batch, from 0"),
+    _optional("onset_sample", "Int64", "", "its sample in the batch, from 0"),
+    _optional("onset_row", "Int64", "", "its row in the user's arrays, from 0; missing where there are none"),
     _optional("onset_unit", "Int64", "", "its unit, from 0"),
     _optional("onset_value", "str", "", "what it was: inf, -inf or nan, or a number close to the largest"),
+    _optional("onset_source", "str", "", "line of the user's code that computed it, `file.py:12`"),
     _optional("onset_warning", "str", "", "what is wrong with the trial's data, or with the finding"),
 )
 

@@ -351,7 +351,7 @@ def _diverged(trial: _Trial) -> bool | None:
 def _weights_finite_at_onset(trial: _Trial) -> bool | None:
     """Whether the weights of the update with the first non-finite number were finite; of trials that diverge.
 
-    In the timeline a weight counts for the update that starts from it (see `study.trial.onset`). Where it and an
+    In the timeline a weight counts for the update that starts from it (see `study.trial.timeline`). Where it and an
     activation begin in one update all the same, the phase of the very first number decides.
     """
     columns = ("nonfinite_gate", "nonfinite_cell_state", "nonfinite_hidden_state", "nonfinite_output", "nonfinite_loss")

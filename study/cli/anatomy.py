@@ -34,7 +34,7 @@ def anatomy(run_id: str, out: Path | None, opens: bool) -> None:
     from study.report.anatomy import page_of
     from study.report.pages.anatomy import About
     from study.sweep.environment import versions
-    from study.trial.onset import verdict
+    from study.trial.sentence import verdict
 
     about = About(
         title=tracked.name,

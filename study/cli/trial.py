@@ -70,8 +70,8 @@ def _trial_with_page(config: TrialConfig, *, engine: str) -> tuple[TrialResult, 
 
 
 def _print_trial(result: TrialResult) -> None:
-    from study.trial.onset import verdict
     from study.trial.result import describe
+    from study.trial.sentence import verdict
 
     for update, loss in enumerate(result.loss, start=1):
         click.echo(f"{update:5d}  {loss:.6g}")

@@ -13,13 +13,9 @@ class ModelOnset(Onset):
     """The first number of a training that is not finite, among those that spoil the loss, a weight or a gradient.
 
     In the order data, forward, loss, backward, optimizer. `phase` may be `data`; `layer` is Keras's path of names, such
-    as `bidirectional/backward_lstm`. Positions are 0-based, updates are numbered from 1.
+    as `bidirectional/backward_lstm`. `row` is None of a stream of batches, and where a number belongs to no sample;
+    `source` where a layer of Keras's own made the number. Positions are 0-based, updates are numbered from 1.
     """
-
-    row: int | None = None
-    """In the user's arrays; None of a stream of batches, and where a number belongs to no sample."""
-    source: str | None = None
-    """`file.py:line` of the user's code that made the number, where it is not a layer of Keras's own."""
 
     def as_dict(self) -> dict[str, Any]:
         return {name: value for name, value in super().as_dict().items() if name != "direction"}

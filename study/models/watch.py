@@ -14,6 +14,7 @@ from study.models.rows import Arrays, arrays_of_fit, rows_of
 from study.models.sentence import sentence
 from study.models.step import Event, Logs, WatchedStep
 from study.models.walk import Walk, walk
+from study.trial.tensor_name import TensorName
 
 
 class NaNWatch(keras.callbacks.Callback):  # type: ignore[misc]
@@ -104,7 +105,7 @@ class NaNWatch(keras.callbacks.Callback):  # type: ignore[misc]
         return ModelOnset(
             update=event.moment.update,
             phase="loss" if event.loss else "optimizer",
-            tensor="loss" if event.loss else "a weight",
+            what=TensorName(role="loss" if event.loss else "a weight"),
             value="nan",
             warning=f"the update was not finite, but {why}",
         )

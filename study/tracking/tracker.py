@@ -33,8 +33,10 @@ from study.tracking import views
 from study.trial.config import AXES, NONE, TrialConfig, kind_of
 from study.trial.errors import UserError
 from study.trial.growth import FIGURES
-from study.trial.onset import ONSET_NUMBERS, ONSET_TEXTS, TIMELINE, timeline_column, verdict
+from study.trial.onset import ONSET_NUMBERS, ONSET_TEXTS
 from study.trial.result import OUTCOMES, TrialResult, describe
+from study.trial.sentence import verdict
+from study.trial.timeline import TIMELINE, timeline_column
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from study.trial.config import TrialConfig
 from study.trial.growth import Growth
-from study.trial.onset import Onset, Timeline
+from study.trial.onset import Onset
+from study.trial.timeline import Timeline
 
 OUTCOMES = ("diverged", "survived", "failed")
 """What a trial can come to; one that failed has no result at all."""

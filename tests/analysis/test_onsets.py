@@ -5,18 +5,18 @@ import math
 import pandas as pd
 
 from study.analysis.exemplary import exemplary_trials
-from study.analysis.onsets import lags, onsets, tensor_words
+from study.analysis.onsets import lags, onsets
 from tests.analysis.made_up_trials import results_table
 from tests.report.studies import FAILED, found, made_up_study
 
 
-def test_onsets_are_counted_among_the_trials_that_diverged() -> None:
+def test_the_answer_says_where_trials_went_wrong_first() -> None:
     table = made_up_study()
     died = int((table["outcome"] == "diverged").sum())
     assert onsets(table).answer == (
         f"In {died} of {died} trials with a known onset, the first number that was not finite arose in the forward "
-        f"pass of an LSTM layer, {died} of {died} of them after the first timestep (median 300). Most often it was the "
-        f"sum before the input gate ({died} of {died}). Every weight was still finite then in {died} of {died}."
+        f"pass of a recurrent layer, {died} of {died} of them after the first timestep (median 300). Most often it was "
+        f"the sum before the input gate ({died} of {died}). Every weight was still finite then in {died} of {died}."
     )
     assert onsets(table).failed == FAILED
 
@@ -29,15 +29,40 @@ def test_an_onset_in_the_backward_pass_is_not_in_the_recurrence() -> None:
     table["onset_timestep"] = pd.array([0, 5, pd.NA], dtype="Int64")
     answer = onsets(table).answer
     assert answer.startswith("In 1 of 2 trials")
-    assert "0 of 1 of them after the first timestep" in answer
+    assert "0 of 1 of them after the first timestep (median 0); in the backward pass in 1." in answer
 
 
 def test_weights_that_are_not_finite_at_the_onset_are_not_called_finite() -> None:
+    table = results_table([3, 4, 5])
+    table["onset_phase"], table["onset_layer"] = "optimizer", "lstm_1"
+    # The step that made the running mean infinite made the weights of the next update; the third is such a weight.
+    mean, weight = "running mean 1 of lstm_1/forward/kernel", "lstm_1/forward/kernel"
+    table["onset_tensor"] = [mean, mean, weight]
+    table["onset_update"] = pd.array([2, 3, 4], dtype="Int64")
+    table["nonfinite_weight"] = pd.array([2, 4, 5], dtype="Int64")
+    assert "Every weight was still finite then in 1 of 3" in onsets(table).answer
+
+
+def test_an_onset_beyond_the_forward_pass_is_named_as_what_it_is() -> None:
     table = results_table([3, 4])
-    table["onset_phase"], table["onset_layer"], table["onset_tensor"] = "optimizer", "lstm_1", "kernel"
-    table["onset_update"] = pd.array([2, 3], dtype="Int64")
-    table["nonfinite_weight"] = pd.array([2, 4], dtype="Int64")
-    assert "Every weight was still finite then in 1 of 2" in onsets(table).answer
+    table["onset_phase"], table["onset_layer"] = "optimizer", "lstm_1"
+    table["onset_tensor"] = "running mean 1 of lstm_1/forward/kernel"
+    answer = onsets(table).answer
+    assert "Most often it was the running mean 1 of the kernel of lstm_1/forward (2 of 2)" in answer
+    assert "in the optimizer's step in 2" in answer
+
+
+def test_a_survivor_that_has_an_onset_is_counted_among_the_known_ones() -> None:
+    table = results_table([3, math.inf, math.inf])
+    table["onset_phase"] = ["forward", "optimizer", pd.NA]
+    table["onset_layer"] = ["lstm_1", "dense", pd.NA]
+    table["onset_tensor"] = ["cell_state", "running mean 2 of dense/kernel", pd.NA]
+    found = onsets(table)
+    assert len(found.trials) == 2
+    assert found.answer.startswith("In 1 of 2 trials with a known onset")
+    assert "1 of 2 survived all the same: the loss stayed finite" in found.answer
+    alone = onsets(table[table["outcome"] == "survived"])
+    assert alone.answer.startswith("In 0 of 1 trials with a known onset")
 
 
 def test_lags_count_from_the_update_of_the_time_to_nan() -> None:
@@ -53,13 +78,6 @@ def test_a_table_without_a_timeline_has_no_lags() -> None:
     table = results_table([5, 8])
     assert lags(table).empty
     assert lags(table[["outcome", "time_to_nan"]]).empty
-
-
-def test_tensors_have_names_that_can_be_read() -> None:
-    assert tensor_words("forget_sum") == "sum before the forget gate"
-    assert tensor_words("gradient of output_sum") == "gradient of sum before the output gate"
-    assert tensor_words("gradient of lstm_1/forward/recurrent_kernel") == "gradient of recurrent kernel"
-    assert tensor_words("cell_state") == "cell state"
 
 
 def test_exemplary_trials_are_the_soonest_the_median_and_the_latest_and_one_of_each_activation() -> None:

@@ -29,9 +29,9 @@ from study.sweep.workers import TrialFailed
 from study.tracking.tracker import NOTE, read_results
 from study.trial.anatomy import Anatomy
 from study.trial.config import TrialConfig
-from study.trial.onset import verdict
 from study.trial.reduction import Heatmap, Histogram, Statistics
 from study.trial.result import TrialResult
+from study.trial.sentence import verdict
 from tests.stores import mlflow_runs
 
 Study = Callable[..., "subprocess.CompletedProcess[str]"]

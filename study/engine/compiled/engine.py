@@ -20,8 +20,10 @@ from study.engine.runtime import device_name, tf
 from study.engine.structure import Structure
 from study.trial.config import TrialConfig
 from study.trial.growth import Growth
-from study.trial.onset import Onset, timeline
+from study.trial.onset import Onset
 from study.trial.result import TrialResult
+from study.trial.timeline import timeline
+from study.trial.words import EVENTS
 
 NAME = "compiled"
 
@@ -168,7 +170,7 @@ class _UnderWay:
             device=device_name(),
             seconds=self.seconds,
             population=self.population,
-            timeline=timeline(self._first, losses),
+            timeline=timeline(dict(zip(EVENTS, self._first, strict=True)), losses),
             onset=self.onset,
             growth=Growth.of(self._rows),
         )

@@ -14,7 +14,7 @@ from study.engine.structure import Structure
 from study.engine.tensors import Tensor
 from study.trial.config import NONE, TrialConfig
 from study.trial.growth import FIGURES
-from study.trial.onset import EVENTS
+from study.trial.words import EVENTS
 
 UPDATES_PER_CALL = 16
 """Updates that a program does before it returns for more: an interrupt waits for no more than these."""

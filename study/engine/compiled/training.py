@@ -34,7 +34,7 @@ from study.engine.structure import Structure
 from study.engine.tensors import Scalar, Tensor
 from study.trial.config import TrialConfig
 from study.trial.growth import FIGURES
-from study.trial.onset import EVENTS
+from study.trial.words import EVENTS
 
 GPU_BYTES = 8 * 2**30
 """What a population may take of a GPU's memory. A constant: the population must not depend on what else is there."""

@@ -14,6 +14,7 @@ from study.engine.draws import batches
 from study.engine.runtime import tf
 from study.engine.structure import Structure
 from study.engine.tensors import Scalar, Tensor
+from study.trial.words import EVENTS
 
 
 def update(
@@ -155,17 +156,17 @@ def _step(
 
 def _events(passed: _Passed, stepped: TrainState, carried: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     """For each of `EVENTS`, whether this update brought it: bool, (events,)."""
-    finite = [
-        _all_zero([probe.gate for probe in passed.probes.values()]),
-        _all_finite(cell for _, cell in carried),
-        _all_zero([probe.hidden for probe in passed.probes.values()]),
-        tf.reduce_all(tf.math.is_finite(passed.logits)),
-        tf.math.is_finite(passed.loss),
-        _all_finite(passed.gradients.values()),
-        _all_finite(stepped.slots),
-        tf.reduce_all(tf.math.is_finite(stepped.weights)),
-    ]
-    return ~tf.stack(finite)
+    finite = {
+        "gate": _all_zero([probe.gate for probe in passed.probes.values()]),
+        "cell_state": _all_finite(cell for _, cell in carried),
+        "hidden_state": _all_zero([probe.hidden for probe in passed.probes.values()]),
+        "output": tf.reduce_all(tf.math.is_finite(passed.logits)),
+        "loss": tf.math.is_finite(passed.loss),
+        "gradient": _all_finite(passed.gradients.values()),
+        "optimizer_state": _all_finite(stepped.slots),
+        "weight": tf.reduce_all(tf.math.is_finite(stepped.weights)),
+    }
+    return ~tf.stack([finite[event] for event in EVENTS])
 
 
 def _all_finite(tensors: Iterable[Tensor]) -> Tensor:

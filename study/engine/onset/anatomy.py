@@ -85,7 +85,9 @@ def _snapshot(name: str, number: int, start: TrainState, *, config: TrialConfig,
             structure=structure,
             instruments=recorder,
         )
-    seen = {(one.layer, one.direction, one.tensor): one.values for one in recorder.observed if one.phase != "optimizer"}
+    seen = {
+        (one.layer, one.direction, str(one.tensor)): one.values for one in recorder.observed if one.phase != "optimizer"
+    }
     logits = seen["dense", None, "logit"]
     with np.errstate(all="ignore"):
         probabilities = 1 / (1 + np.exp(-logits))

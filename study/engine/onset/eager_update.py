@@ -19,6 +19,7 @@ from study.engine.compiled.observers import Instruments
 from study.engine.runtime import tf
 from study.engine.structure import Structure
 from study.engine.tensors import Tensor
+from study.trial.tensor_name import Derivative, TensorName
 
 Operands: TypeAlias = Callable[[tuple[int, ...]], dict[str, float]]
 
@@ -31,7 +32,7 @@ class Observed:
         phase: `forward`, `loss`, `backward` or `optimizer`.
         layer: As in `Onset`.
         direction: As in `Onset`.
-        tensor: As in `Onset`.
+        tensor: As `Onset.what`.
         values: Its numbers.
         axes: Names of its axes: `timestep`, `sample`, `unit`; of weights `row` and `column`, and a convolution's `tap`.
         operands: Place -> the numbers that the one at this place was made of.
@@ -40,10 +41,23 @@ class Observed:
     phase: str
     layer: str | None
     direction: str | None
-    tensor: str
+    tensor: TensorName
     values: np.ndarray
     axes: tuple[str, ...]
     operands: Operands
+
+
+NO_LAYER = ("inputs", "labels", "loss")
+"""Names under which an update shows what no layer has made."""
+
+_SLOTS: dict[str, Derivative] = {"slot 1": "running mean 1", "slot 2": "running mean 2"}
+
+
+def _between_layers(name: str) -> TensorName:
+    """What `training.update` shows under a name."""
+    if name in NO_LAYER:
+        return TensorName(role=name)
+    return TensorName(role="logit") if name == "dense" else TensorName.output_of(name)
 
 
 class Recorder(Instruments):
@@ -71,18 +85,16 @@ class Recorder(Instruments):
     def observe(self, name: str, tensor: Tensor) -> Tensor:
         seen = tensor.numpy()
         if name.startswith("gradient of "):
-            self._saw_weights("backward", name.removeprefix("gradient of "), "gradient of {}", seen)
+            self._saw_weight("backward", name.removeprefix("gradient of "), "gradient", seen)
         elif name.startswith(("slot", "weights")):
-            what = {"slot 1": "running mean 1 of {}", "slot 2": "running mean 2 of {}"}.get(name, "{}")
             place = 0
             for weight, shape in self.structure.weights().items():
                 size = math.prod(shape)
-                self._saw_weights("optimizer", weight, what, seen[place : place + size].reshape(shape))
+                self._saw_weight("optimizer", weight, _SLOTS.get(name), seen[place : place + size].reshape(shape))
                 place += size
         else:
-            phase = "loss" if name == "loss" else "forward"
-            self._saw_layer(phase, name, {"dense": "logit"}.get(name, name), seen)
-            if name not in ("inputs", "labels", "loss"):
+            self._saw_layer("loss" if name == "loss" else "forward", name, _between_layers(name), seen)
+            if name not in NO_LAYER:
                 return self._observe_gradient(name, tensor)
         return tensor
 
@@ -90,34 +102,41 @@ class Recorder(Instruments):
         @tf.custom_gradient  # type: ignore[untyped-decorator]
         def passed(x: Tensor) -> Any:
             def gradient(upstream: Tensor) -> Tensor:
-                self._saw_layer("backward", name, f"gradient of the output of {name}", upstream.numpy())
+                self._saw_layer("backward", name, TensorName.output_of(name).derived("gradient"), upstream.numpy())
                 return upstream
 
             return tf.identity(x), gradient
 
         return passed(tensor)
 
-    def _saw_layer(self, phase: str, name: str, tensor: str, values: np.ndarray) -> None:
-        layer = name if name not in ("inputs", "labels", "loss") else None
+    def _saw_layer(self, phase: str, name: str, tensor: TensorName, values: np.ndarray) -> None:
+        layer = name if name not in NO_LAYER else None
         axes = ("timestep", "sample", "unit")[3 - values.ndim :] if values.ndim > 1 else ()
         self.saw([self._observed(phase, layer, None, tensor, values, axes)])
 
-    def _saw_weights(self, phase: str, weight: str, tensor: str, values: np.ndarray) -> None:
+    def _saw_weight(self, phase: str, weight: str, derivative: Derivative | None, values: np.ndarray) -> None:
         layer, *direction, _ = weight.split("/")
         axes = ("tap", "row", "column")[3 - values.ndim :]
-        found = self._observed(phase, layer, direction[0] if direction else None, tensor.format(weight), values, axes)
+        tensor = replace(TensorName.of_weight(weight), derivative=derivative)
+        found = self._observed(phase, layer, direction[0] if direction else None, tensor, values, axes)
         if phase == "backward":
             # A weight's gradient is made of what came back to its layer, not of what was computed just before it.
             upstream = [one for one in self.observed if one.phase == phase and one.layer == layer]
             upstream = [
-                one for one in upstream if one.direction == found.direction and "_sum" in one.tensor
+                one for one in upstream if one.direction == found.direction and one.tensor.role == "sum"
             ] or upstream
             largest = max((_largest(one.values) for one in upstream), default=math.nan)
             found = replace(found, operands=lambda index: {"largest gradient that came back to the layer": largest})
         self.saw([found])
 
     def _observed(
-        self, phase: str, layer: str | None, direction: str | None, tensor: str, values: np.ndarray, axes: Sequence[str]
+        self,
+        phase: str,
+        layer: str | None,
+        direction: str | None,
+        tensor: TensorName,
+        values: np.ndarray,
+        axes: Sequence[str],
     ) -> Observed:
         before = self.observed[-1] if self.observed else None
 
@@ -293,7 +312,7 @@ class Recorder(Instruments):
                 phase=phase,
                 layer=layer,
                 direction=direction,
-                tensor=_LONG.get(name, name),
+                tensor=TensorName.parse(_LONG.get(name, name)),
                 values=values,
                 axes=("timestep", "sample", "unit"),
                 operands=operands(name),

@@ -31,7 +31,9 @@ from study.engine.runtime import tf
 from study.engine.structure import Structure
 from study.engine.tensors import Tensor
 from study.trial.config import TrialConfig
-from study.trial.onset import EVENTS, Onset
+from study.trial.onset import Onset
+from study.trial.tensor_name import TensorName
+from study.trial.words import EVENTS
 
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -148,7 +150,7 @@ class ExactSeeker(Seeker):
             if not np.isfinite(x).all():
                 return
             if layer == 1:
-                self._saw_layer("forward", "labels", "labels", self._exact["labels"])
+                self._saw_layer("forward", "labels", TensorName(role="labels"), self._exact["labels"])
             for direction in structure.directions:
                 name = f"lstm_{layer}/{direction}"
                 kernel, bias, recurrent = (weights[f"{name}/{part}"] for part in ("kernel", "bias", "recurrent_kernel"))
@@ -205,14 +207,11 @@ def onset(config: TrialConfig, progress: LoopState) -> Onset:
     event = next(event for event, first in zip(EVENTS, progress.first.numpy(), strict=True) if first)
     return Onset(
         update=number,
-        phase={"loss": "loss", "gradient": "backward"}.get(event, "optimizer" if event in LATE else "forward"),
-        tensor=event,
+        phase=EVENTS[event].phase,
+        what=TensorName(role=event),
         value="nan",
         warning="the compiled program met it, its replay did not",
     )
-
-
-LATE = ("optimizer_state", "weight")
 
 
 def seek(config: TrialConfig, number: int, before: TrainState, seeker: Seeker) -> Onset | None:
@@ -241,7 +240,7 @@ def _described(number: int, found: _Found, *, warning: str | None) -> Onset:
         phase=one.phase,
         layer=one.layer,
         direction=one.direction,
-        tensor=one.tensor,
+        what=one.tensor,
         timestep=place.get("timestep"),
         sample=place.get("sample"),
         unit=place.get("unit"),
@@ -255,7 +254,7 @@ def _described(number: int, found: _Found, *, warning: str | None) -> Onset:
 def _data_warning(recorder: Recorder) -> str | None:
     """What is wrong with the labels, in a sentence."""
     for one in recorder.observed:
-        if one.tensor == "labels" and ((one.values < 0) | (one.values > 1)).any():
+        if one.tensor.role == "labels" and ((one.values < 0) | (one.values > 1)).any():
             sample = _place((one.values < 0) | (one.values > 1))[0]
             return f"the label of sample {sample} is {one.values[sample, 0]:g}, not between 0 and 1"
     return None

@@ -14,6 +14,7 @@ from study.models.walk.kinds import ALONG_THE_LAST_AXIS, ELEMENTWISE
 from study.models.walk.naming import Naming, plain_name
 from study.models.walk.origin import Origin, Way, followed
 from study.models.walk.place import BACKWARD, DATA, FORWARD, LOSS, OPTIMIZER, Call, Executed, TensorId
+from study.trial.tensor_name import TensorName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,7 @@ class Describer:
             update=self.update,
             phase=phase,
             layer=told.layer,
-            tensor=told.tensor,
+            what=TensorName.parse(told.tensor),
             timestep=timestep,
             sample=sample,
             unit=unit,

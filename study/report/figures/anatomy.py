@@ -10,7 +10,7 @@ import base64
 import io
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec
@@ -26,9 +26,9 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from study.trial.anatomy import Anatomy, Picture, Snapshot
 from study.trial.growth import Growth
-from study.trial.onset import TIMELINE, Timeline
 from study.trial.reduction import Histogram
 from study.trial.result import TrialResult
+from study.trial.timeline import LOSS_EXCEEDED, TIMELINE, Timeline
 
 BLUE, VERMILION, GREY = "#0072b2", "#d55e00", "#8a8f98"
 NAN, INFINITE = "#000000", "#ffd400"
@@ -98,7 +98,7 @@ def _drawn(function: Callable[Arguments, Figure]) -> Callable[Arguments, str]:
 
 
 @_drawn
-def timeline(told: Timeline, *, updates: int, labels: Mapping[str, str]) -> Figure:
+def timeline(told: Timeline, *, updates: int) -> Figure:
     """Which number stopped being finite when: a row an event, the update across."""
     figure = _figure(560, 264, left=190, right=40, top=10)
     axes = figure.subplots()
@@ -110,12 +110,13 @@ def timeline(told: Timeline, *, updates: int, labels: Mapping[str, str]) -> Figu
         if first is None:
             axes.annotate("never", (1, row), xytext=(4, 0), textcoords="offset points", va="center", color=GREY)
             continue
-        axes.plot([first, last], [row, row], color=VERMILION if event != "loss_exceeded" else BLUE, alpha=0.35)
-        axes.plot([first], [row], "o", color=VERMILION if event != "loss_exceeded" else BLUE, markersize=7)
+        colour = BLUE if event == LOSS_EXCEEDED else VERMILION
+        axes.plot([first, last], [row, row], color=colour, alpha=0.35)
+        axes.plot([first], [row], "o", color=colour, markersize=7)
         axes.annotate(
             str(first), (first, row), xytext=(-7, 0), textcoords="offset points", va="center", ha="right", fontsize=10
         )
-    axes.set_yticks(range(len(TIMELINE)), [labels[event] for event in TIMELINE])
+    axes.set_yticks(range(len(TIMELINE)), [event.label for event in TIMELINE.values()])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_ylim(len(TIMELINE) - 0.4, -0.6)

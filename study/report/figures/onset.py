@@ -8,15 +8,36 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from study.analysis.onsets import EVENT_WORDS, LAST_LAG, Onsets, lags, tensor_words
+from study.analysis.onsets import LAST_LAG, TIMELINE_LABELS, Onsets, lags
 from study.analysis.table import usable
 from study.analysis.wording import count
-from study.report.figures.drawing import BLUE, GREY, PALE, SURVIVED, VERMILION, Drawing, grid, new_figure, styled
+from study.report.figures.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PALE,
+    PURPLE,
+    SURVIVED,
+    VERMILION,
+    Drawing,
+    grid,
+    new_figure,
+    styled,
+)
+from study.trial.phrases import tensor_label
+from study.trial.tensor_name import TensorName
+from study.trial.words import PHASES
 
 MOST_TENSORS = 9
-PHASES = ("forward", "loss", "backward", "optimizer")
-PHASE_COLOURS = dict(zip(PHASES, (BLUE, "#009e73", VERMILION, "#cc79a7"), strict=True))
-HATCHES = dict(zip(PHASES, ("", "..", "//", "xx"), strict=True))
+LOOKS = {
+    "data": (ORANGE, "\\\\"),
+    "forward": (BLUE, ""),
+    "loss": (GREEN, ".."),
+    "backward": (VERMILION, "//"),
+    "optimizer": (PURPLE, "xx"),
+}
+"""Colour and hatch of each phase."""
 
 LARGEST_FLOAT32 = 3.4028234663852886e38
 """Largest finite number of IEEE 754 single precision: (2 - 2^-23) 2^127."""
@@ -45,10 +66,11 @@ def onset_figure(onsets: Onsets, *, name: str = "onset") -> Drawing:
             for phase in PHASES:
                 number = int(counted.get((tensor, phase), 0))
                 if number:
-                    left.barh(row, number, left=start, color=PHASE_COLOURS[phase], hatch=HATCHES[phase], edgecolor="w")
+                    colour, hatch = LOOKS[phase]
+                    left.barh(row, number, left=start, color=colour, hatch=hatch, edgecolor="w")
                 start += number
             left.text(start, row, f" {start}", va="center", fontsize=9)
-        labels = [tensor_words(str(tensor)) for tensor in shown]
+        labels = [tensor_label(TensorName.parse(str(tensor))) for tensor in shown]
         if rest:
             left.barh(len(shown), rest, color=PALE)
             left.text(rest, len(shown), f" {rest}", va="center", fontsize=9)
@@ -61,12 +83,13 @@ def onset_figure(onsets: Onsets, *, name: str = "onset") -> Drawing:
         left.set_title("first number that was not finite")
         for phase in PHASES:
             if (trials["onset_phase"] == phase).any():
-                left.bar(0, 0, color=PHASE_COLOURS[phase], hatch=HATCHES[phase], edgecolor="w", label=phase)
+                colour, hatch = LOOKS[phase]
+                left.bar(0, 0, color=colour, hatch=hatch, edgecolor="w", label=phase)
         left.legend(loc="lower right", title="phase")
         _timesteps(right, steps, trials)
     caption = (
-        f"The very first number that was not finite, of {count(len(trials), 'trial')} that diverged and for which it "
-        f"is known; right: its timestep, where it has one ({len(steps)} of them). {onsets.counts}."
+        f"The very first number that was not finite, of {count(len(trials), 'trial')} for which it is known, "
+        f"survivors among them; right: its timestep, where it has one ({len(steps)} of them). {onsets.counts}."
     )
     return Drawing(name=name, caption=caption, figure=figure)
 
@@ -97,7 +120,7 @@ def timeline_figure(table: pd.DataFrame, *, name: str = "timeline") -> Drawing:
         return Drawing(name=name, caption="No timeline: no trial that diverged has one recorded.")
     died = int((table["outcome"] == "diverged").sum())
     censored, failed = int((table["outcome"] == "survived").sum()), int((table["outcome"] == "failed").sum())
-    events = [event for event in EVENT_WORDS if event in told]
+    events = [str(column) for column in told]
     first = int(np.nanmin(told[events].to_numpy(dtype=np.float64)))
     places = [*range(max(first, -LAST_LAG), 2)]
     with styled():
@@ -112,7 +135,7 @@ def timeline_figure(table: pd.DataFrame, *, name: str = "timeline") -> Drawing:
             never = int(told[event].isna().sum())
             axes.text(1.01, row, f"never: {never}" if never else "", va="center", fontsize=9,
                       transform=axes.get_yaxis_transform())  # fmt: skip
-        axes.set_yticks(range(len(events)), [EVENT_WORDS[event] for event in events])
+        axes.set_yticks(range(len(events)), [TIMELINE_LABELS[event] for event in events])
         axes.invert_yaxis()
         axes.set_xticks(places, [f"≤ {p}" if p == -LAST_LAG and first < p else f"{p:+d}" if p else "0" for p in places])
         axes.set_xlim(places[0] - 0.6, 1.6)

@@ -12,12 +12,12 @@ import jinja2
 
 from study.report.figures import anatomy as figures
 from study.report.figures.anatomy import MINUS
-from study.trial import onset
 from study.trial.anatomy import AFTER, AT, BEFORE, LAST, ONSET, Anatomy
 from study.trial.config import TrialConfig, as_text
-from study.trial.onset import EVENTS, TIMELINE, verdict
 from study.trial.reduction import Statistics
 from study.trial.result import TrialResult, describe, first_difference
+from study.trial.sentence import verdict
+from study.trial.timeline import TIMELINE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,18 +109,6 @@ PICTURES: dict[str, tuple[str, str, bool]] = {
 }
 """Title of a picture -> what its columns and rows are, and whether the columns are the four gates' in a row."""
 
-EVENT_LABELS = {
-    "gate": "sum of a gate",
-    "cell_state": "cell state",
-    "hidden_state": "hidden state",
-    "output": "logit",
-    "loss": "loss",
-    "gradient": "gradient",
-    "optimizer_state": "optimizer's means",
-    "weight": "weight",
-    "loss_exceeded": f"loss above {onset.LOSS_THRESHOLD:g}",
-}
-
 
 def render(anatomy: Anatomy, about: About) -> str:
     """The page as HTML."""
@@ -134,9 +122,8 @@ def render(anatomy: Anatomy, about: About) -> str:
         described=describe(result),
         warnings=warnings(anatomy, about),
         configuration=_configuration(result.config),
-        events=[(event, EVENTS.get(event, "the loss, still finite"), told[event]) for event in TIMELINE],
-        event_labels=EVENT_LABELS,
-        timeline=figures.timeline(told, updates=result.updates, labels=EVENT_LABELS),
+        events=[(event.words, told[name]) for name, event in TIMELINE.items()],
+        timeline=figures.timeline(told, updates=result.updates),
         onset=result.onset,
         operands=_operands(result),
         by_update=figures.by_update(result),

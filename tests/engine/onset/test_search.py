@@ -20,7 +20,7 @@ from study.engine.runtime import tf
 from study.engine.structure import Structure
 from study.trial.config import TrialConfig
 from study.trial.growth import FIGURES
-from study.trial.onset import EVENTS
+from study.trial.words import EVENTS
 from tests.engine.compiled.test_engine import PLAIN, STRUCTURES, varied
 from tests.engine.onset.eager import by_name, first_not_finite
 
