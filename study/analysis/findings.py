@@ -55,19 +55,21 @@ class Findings:
             varied = ", ".join(survival.axes)
             return (*found, f"So nothing can be said of what makes a trial diverge; what varied was {varied}.")
         found += _by_panel(self.table)
+        if survival.first.events:
+            found.append(survival.first.answer)
+        if survival.hazard_ratios.proportional is False:
+            found.append(survival.differences.answer)
         product = self.scaling.law.constant_product
         if product is not None and self.scaling.law.estimated:
-            if self.scaling.at_once:
-                part = f"{self.scaling.at_once} of {survival.diverged} divergences"
-                found.append(f"{part} are at update 1, before the first step; of the others, {product.answer}")
-            else:
-                found.append(f"As for scaling, {product.answer}")
+            found.append(f"After the first step, {product.answer}")
+            if self.scaling.pure is not None and self.scaling.pure.bent:
+                found.append(self.scaling.pure.answer)
         found += [critical_words(value) for value in self.critical if value.status == "inside"]
         if self.held_out.scores is not None:
             found.append(_predictability(self.held_out.scores, self.importance))
         if len(self.onsets.trials):
             found.append(self.onsets.answer)
-        return tuple(found)
+        return tuple(filter(None, found))
 
 
 def findings(table: pd.DataFrame, *, seed: int = 0) -> Findings:

@@ -29,14 +29,14 @@ def drawings(study: str = STUDY) -> tuple[Drawing, Drawing]:
         UserError: No such study.
     """
     from study.analysis.boundary.phase_diagram import phase_panels
-    from study.analysis.survival.kaplan_meier import kaplan_meier
+    from study.analysis.survival.two_parts import two_parts
     from study.report.figures.phase import phase_figure
-    from study.report.figures.survival import survival_figure
+    from study.report.figures.survival import two_parts_figure
 
     table = load(study)
     failed = int((table["outcome"] == "failed").sum())
     panels = phase_panels(table, x="learning_rate", y="recurrent_dropout", by="activation")
-    return phase_figure(panels, failed=failed), survival_figure(kaplan_meier(table, by="activation"), failed=failed)
+    return phase_figure(panels, failed=failed), two_parts_figure(two_parts(table, by="activation"), failed=failed)
 
 
 def write_readme_figures(folder: Path | None = None, *, study: str = STUDY) -> tuple[Path, ...]:

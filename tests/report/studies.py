@@ -12,18 +12,18 @@ from tests.analysis.made_up_trials import results_table
 
 TRIALS, FAILED, AT_ONCE = 72, 2, 3
 DISTANCE = 0.02
-"""The median of learning rate times time-to-NaN."""
+"""The median of learning rate times steps to NaN."""
 
 
 def made_up_study() -> pd.DataFrame:
-    """relu goes to NaN at 0.02 / learning rate, log-normal scatter 0.2; tanh never does; two trials failed.
+    """relu goes to NaN after 0.02 / learning rate steps, log-normal scatter 0.2; tanh never does; two trials failed.
 
     Three more relu trials go to NaN at update 1, whatever their learning rate.
     """
     draw = np.random.default_rng(5)
     rate = 10 ** draw.uniform(-3.7, -2, TRIALS)
     activation = np.where(np.arange(TRIALS) % 3 == 2, "tanh", "relu")
-    time = np.where(activation == "relu", DISTANCE / rate * draw.lognormal(0, 0.2, TRIALS), np.inf)
+    time = np.where(activation == "relu", 1 + DISTANCE / rate * draw.lognormal(0, 0.2, TRIALS), np.inf)
     time[[0, 1, 3]] = 1
     table = results_table(
         time,

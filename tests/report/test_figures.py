@@ -20,17 +20,20 @@ from study.analysis.findings import findings
 from study.analysis.onsets import onsets
 from study.analysis.survival.accelerated_failure_time import accelerated_failure_time
 from study.analysis.survival.cox import cox
+from study.analysis.survival.first_update import first_update
 from study.analysis.survival.kaplan_meier import kaplan_meier, survival_curve
 from study.analysis.survival.scaling import scaling
+from study.analysis.survival.two_parts import two_parts
 from study.report.figures.claims import claims_figure
 from study.report.figures.critical import critical_figure, critical_values
+from study.report.figures.differences import differences_figure
 from study.report.figures.drawing import DIVERGED, Drawing
-from study.report.figures.forest import hazard_figure, time_ratio_figure
+from study.report.figures.forest import hazard_figure, odds_figure, time_ratio_figure
 from study.report.figures.onset import growth_figure, onset_figure, timeline_figure
 from study.report.figures.phase import phase_figure, shows_fit
 from study.report.figures.prediction import calibration_figure, importance_figure
 from study.report.figures.scaling import median_time, scaling_figure, typical
-from study.report.figures.survival import survival_figure, trials_at_risk
+from study.report.figures.survival import survival_figure, trials_at_risk, two_parts_figure
 from study.trial.errors import UserError
 from tests.analysis.made_up_trials import results_table
 from tests.report.studies import AT_ONCE, DISTANCE, FAILED, TRIALS, found, made_up_study
@@ -49,9 +52,11 @@ def every_drawing() -> list[Drawing]:
     study = found()
     failed = study.survival.failed
     return [
-        survival_figure(study.survival.curves["activation"], failed=failed),
+        two_parts_figure(study.survival.parts["activation"], failed=failed),
         hazard_figure(study.survival.hazard_ratios, failed=failed),
-        time_ratio_figure(study.survival.scaling, failed=failed),
+        odds_figure(first_update(study.table, axes=["activation"]), failed=failed),
+        differences_figure(study.survival.differences, failed=failed),
+        time_ratio_figure(study.scaling.law, failed=failed),
         scaling_figure(study.scaling),
         phase_figure(study.panels, failed=failed),
         critical_figure(study.table, study.critical),
@@ -109,6 +114,27 @@ def test_survival_curves_mark_censored_trials_where_they_are() -> None:
     figure = drawn(survival_figure(kaplan_meier(results_table([2, 3, math.inf, 5, math.inf], budget=8))))
     marks = [line for line in figure.axes[0].lines if line.get_marker() == "+"]
     assert [(list(line.get_xdata()), list(line.get_ydata())) for line in marks] == [([8.0], [pytest.approx(2 / 5)])]
+
+
+def test_trials_at_update_1_stand_beside_the_curves_of_the_others_and_in_none() -> None:
+    time = [1, 1, 3, math.inf, 4, 6, math.inf, 5]
+    drawing = two_parts_figure(
+        two_parts(results_table(time, budget=8, stateful=[False] * 4 + [True] * 4), by="stateful")
+    )
+    left, right, *_ = drawn(drawing).axes
+    points = [float(line.get_ydata()[0]) for line in left.lines if line.get_marker() != "None"]
+    assert points == [2 / 4, 0]
+    curve = right.lines[0]
+    assert (curve.get_label(), curve.get_ydata()[0], curve.get_ydata()[-1]) == ("false (1 of 2)", 1.0, 0.5)
+    assert "n = 8, 2 diverged at update 1, 4 diverged later, 2 censored" in drawing.caption
+
+
+def test_a_caption_of_hazard_ratios_says_so_where_hazards_are_not_proportional() -> None:
+    rng = np.random.default_rng(0)
+    group = np.arange(300) % 2
+    time = 20 * rng.exponential(size=300) ** np.where(group, 0.25, 1)
+    model = cox(results_table(time, units=np.where(group, 16, 8)))
+    assert "Hazards are not proportional (chi-square" in hazard_figure(model).caption
 
 
 def test_a_hazard_ratio_that_the_data_do_not_bound_is_an_arrow_and_no_point() -> None:
@@ -239,9 +265,11 @@ def test_where_there_is_nothing_to_see_there_is_no_figure(time: list[float]) -> 
     table = results_table(time, learning_rate=rate, recurrent_dropout=np.linspace(0, 0.5, len(time)))
     study = findings(table)
     drawings = [
-        survival_figure(study.survival.overall),
+        two_parts_figure(study.survival.overall),
         hazard_figure(study.survival.hazard_ratios),
-        time_ratio_figure(study.survival.scaling),
+        odds_figure(study.survival.first),
+        differences_figure(study.survival.differences),
+        time_ratio_figure(study.scaling.law),
         scaling_figure(study.scaling),
         critical_figure(table, study.critical),
         calibration_figure(study.held_out),

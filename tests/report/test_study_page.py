@@ -62,8 +62,8 @@ def test_a_report_has_every_part_and_each_figure_with_its_caption(html: str) -> 
     page = Page(html)
     for part in ("answers", "ran", "when", "hazards", "law", "where", "importance", "onset", "examples"):
         assert part in page.ids
-    for figure in ("survival_activation", "hazard_ratios", "time_to_nan", "phase_diagram", "critical_value",
-                   "calibration", "importance", "timeline", "growth"):  # fmt: skip
+    for figure in ("survival_activation", "hazard_ratios", "survival_differences", "time_ratios", "steps_to_nan",
+                   "phase_diagram", "critical_value", "calibration", "importance", "timeline", "growth"):  # fmt: skip
         assert f"figure-{figure}" in page.ids
     assert len(page.ids) == len(set(page.ids))
     text = " ".join(page.text.split())

@@ -15,8 +15,8 @@ One place says what one unit of each axis is, so that a hazard ratio or a time r
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -77,6 +77,22 @@ class DesignMatrix:
     """Shape (trials, terms): doublings from the minimal example's value, units from zero, or 0 and 1."""
     notes: tuple[str, ...]
     """Which axes or levels have no column, and why, a sentence each."""
+
+    def with_columns(self, terms: Sequence[Term], values: npt.NDArray[np.float64]) -> DesignMatrix:
+        """The same with more columns behind, shape (trials, terms)."""
+        return replace(self, terms=(*self.terms, *terms), values=np.column_stack([self.values, values]))
+
+    def within(self, blocks: pd.Series) -> DesignMatrix:
+        """The same with a column for each value of another property but one, such as the seed."""
+        values = blocks.to_numpy()
+        first, *others = sorted(set(values.tolist()))
+        terms = [
+            Term(name=f"{blocks.name}: {other}, not {first}", axis=str(blocks.name), kind="level", level=as_text(other),
+                 baseline=as_text(first))
+            for other in others
+        ]  # fmt: skip
+        columns = [np.asarray(values == other, dtype=np.float64) for other in others]
+        return self.with_columns(terms, np.column_stack(columns)) if columns else self
 
 
 def design_matrix(table: pd.DataFrame, axes: Iterable[str]) -> DesignMatrix:

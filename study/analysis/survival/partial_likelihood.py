@@ -78,8 +78,6 @@ class PartialLikelihood:
         self._update = (np.cumsum(kept) - 1)[position[kept[position]]]
         """For each divergence, the index of its update."""
         self._starts = np.searchsorted(self._update, np.arange(len(self.time)))
-        self._events_by_update = self._events, self._update, self._outlive
-        self._every_update = at, position, outlive
 
     def __call__(self, coefficients: Numbers) -> tuple[float, Numbers, Numbers]:
         """The log partial likelihood, its gradient (p) and its Hessian (p, p)."""
@@ -154,29 +152,22 @@ class PartialLikelihood:
                 break
         return mode, 1 / np.sqrt(bend)
 
-    def differences(self, *, ties_are_equal: bool = False) -> csr_array:
+    def differences(self) -> csr_array:
         """The conditions for `study.analysis.survival.likelihood.recession`.
 
         The partial likelihood never falls in a direction d exactly if at every update the predictor x . d of each
         trial that diverges is at least that of each one that outlives it (Bryson and Johnson 1981). A helper number
         for each update stands between the two.
-
-        Args:
-            ties_are_equal: Whether trials that diverge together must also have the same predictor, as in the formulas
-                of Efron and Breslow.
         """
-        # An update at which everything at risk diverges says something only where ties must be equal.
-        events, update, outlive = self._every_update if ties_are_equal else self._events_by_update
-        updates, trials = len(outlive), np.arange(outlive.min(initial=len(self.values)), len(self.values))
-        above = hstack([csr_array(self.values[events]), -_indicator(update, updates)])
-        last_outlived = np.searchsorted(outlive, trials, side="right") - 1
-        below = [hstack([csr_array(-self.values[trials]), _indicator(last_outlived, updates)])]
-        if ties_are_equal:
-            below.append(-above)
+        updates = len(self.time)
+        trials = np.arange(self._outlive.min(initial=len(self.values)), len(self.values))
+        above = hstack([csr_array(self.values[self._events]), -_indicator(self._update, updates)])
+        last_outlived = np.searchsorted(self._outlive, trials, side="right") - 1
+        below = hstack([csr_array(-self.values[trials]), _indicator(last_outlived, updates)])
         # What outlives an update has outlived those before it.
         later = _indicator(np.arange(updates - 1), updates) - _indicator(np.arange(1, updates), updates)
         nothing = csr_array((later.shape[0], self.values.shape[1]))
-        return csr_array(vstack([above, *below, hstack([nothing, later])]))
+        return csr_array(vstack([above, below, hstack([nothing, later])]))
 
 
 def _slope(u: Numbers) -> Numbers:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from study.analysis.predictors import NUMERIC, texts
+from study.analysis.safe_levels import without_safe_levels
 from study.analysis.survival.accelerated_failure_time import AcceleratedFailureTime, accelerated_failure_time
-from study.analysis.table import usable, varying_axes
+from study.analysis.survival.clock import at_first_update
+from study.analysis.survival.power_law import PowerLaw, power_law
+from study.analysis.table import varying_axes
 from study.analysis.wording import count
 
 
@@ -24,13 +26,15 @@ class Scaling:
     """Trials that diverged at update 1 and so are not among them."""
     left_out: str
     """A sentence on the trials that are not among them; empty where all are."""
+    pure: PowerLaw | None
+    """Whether the learning rate's exponent is the same all along; None where it does not vary or there is no law."""
 
 
 def scaling(table: pd.DataFrame, *, confidence: float = 0.95) -> Scaling:
     """The law of scaling over all axes that vary, of the trials that one law can hold for.
 
-    The loss of update 1 is that of the initial weights. A trial that diverges there has taken no step, so the learning
-    rate cannot have had a part in it; counted in, such trials hide the scaling of the others behind their scatter.
+    A trial that diverges at update 1 has taken no step (`study.analysis.survival.clock`), so the learning rate cannot
+    have had a part in it.
 
     Nor does it hold a choice with which nothing diverged. Such a choice has no time ratio: its trials only say that
     their times are larger than the budget.
@@ -40,25 +44,19 @@ def scaling(table: pd.DataFrame, *, confidence: float = 0.95) -> Scaling:
         confidence: Of the intervals, between 0 and 1.
     """
     diverged = table["outcome"] == "diverged"
-    at_once = diverged & (table["time_to_nan"] == 1).fillna(False).astype(bool)
+    at_once = at_first_update(table)
     remarks: list[str] = []
     if at_once.any():
         part = f"{at_once.sum()} of the {count(int(diverged.sum()), 'trial')} that diverged"
         remarks.append(f"{part}, which did so at update 1, before the first step")
-    kept = table[~at_once]
-    for axis in varying_axes(table):
-        if axis in NUMERIC:
-            continue
-        values = texts(kept[axis])
-        died = set(values[kept["outcome"] == "diverged"])
-        never = [value for value in dict.fromkeys(texts(usable(kept)[axis])) if value not in died]
-        if never and died:
-            trials = int(values.isin(never).sum())
-            remarks.append(f"{count(trials, 'trial')} with {axis} {' or '.join(never)}, of which none diverged")
-            kept = kept[values.isin(died)]
+    safe = without_safe_levels(table[~at_once])
+    kept = safe.trials
+    remarks += map(str, safe.left_out)
     axes = varying_axes(kept)
+    law = accelerated_failure_time(kept, axes=axes or None, confidence=confidence)
     return Scaling(
-        law=accelerated_failure_time(kept, axes=axes or None, confidence=confidence),
+        law=law,
+        pure=power_law(kept, axes=axes, confidence=confidence) if law.constant_product and law.estimated else None,
         trials=kept,
         at_once=int(at_once.sum()),
         left_out=f"Left out of the law: {'; '.join(remarks)}." if remarks else "",

@@ -1,21 +1,25 @@
 """Survival analysis of a study: when trials diverge, and what makes them diverge sooner.
 
-The parts are rooms of their own: curves (`study.analysis.survival.kaplan_meier`), tests between groups
-(`study.analysis.survival.log_rank`), hazard ratios (`study.analysis.survival.cox`) and the law of scaling
-(`study.analysis.survival.accelerated_failure_time`). Here they are asked together, of every axis that varies.
+A study has two parts (`study.analysis.survival.clock`): trials that diverge at update 1, before any step, and the time
+that the others last. The first is asked about by `study.analysis.survival.first_update`. Of the second there are curves
+(`study.analysis.survival.kaplan_meier`), tests between groups (`study.analysis.survival.log_rank`), hazard ratios
+(`study.analysis.survival.cox`) and the law of scaling (`study.analysis.survival.scaling`). What becomes of both
+together is told by `study.analysis.survival.differences`. Here they are asked together, of every axis that varies.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import pandas as pd
 
 from study.analysis.groups import QUANTILE_GROUPS
-from study.analysis.survival.accelerated_failure_time import AcceleratedFailureTime, accelerated_failure_time
+from study.analysis.survival.clock import past_first_update
 from study.analysis.survival.cox import CoxModel, cox
-from study.analysis.survival.kaplan_meier import KaplanMeier, kaplan_meier
-from study.analysis.survival.log_rank import LogRank, log_rank
+from study.analysis.survival.differences import SurvivalDifferences, survival_differences
+from study.analysis.survival.first_update import FirstUpdate, first_update
+from study.analysis.survival.two_parts import TwoParts, two_parts
 from study.analysis.table import durations, usable, varying_axes
 
 
@@ -31,30 +35,34 @@ class SurvivalAnalysis:
     """Without a result, and so in no other number here."""
     axes: tuple[str, ...]
     """The axes that vary."""
-    overall: KaplanMeier
-    curves: dict[str, KaplanMeier]
-    """Kaplan-Meier curves by each axis that varies."""
-    tests: dict[str, LogRank]
-    """The log-rank test between the groups of each axis that varies."""
+    overall: TwoParts
+    """Both parts, of all trials."""
+    parts: dict[str, TwoParts]
+    """Both parts by each axis that varies."""
+    first: FirstUpdate
+    """Odds ratios of divergence at update 1."""
     hazard_ratios: CoxModel
-    scaling: AcceleratedFailureTime
-    """The law of scaling with learning rate, units and timesteps, with the other axes that vary held fixed."""
+    """Of the trials that took a step."""
+    differences: SurvivalDifferences
+    """Of the shares that survive, both parts together."""
 
     @property
     def tests_table(self) -> pd.DataFrame:
-        """One row an axis: `axis`, `groups`, `chi_square`, `degrees_of_freedom`, `p_value`, `answer`."""
+        """One row an axis: `axis`, `groups`, `p_value_first` (that it has no part in divergence at update 1), and of
+        the log-rank test of the later ones `chi_square`, `degrees_of_freedom`, `p_value`, `answer`."""
         rows = [
             {
                 "axis": axis,
-                "groups": len(test.groups),
-                "chi_square": test.chi_square,
-                "degrees_of_freedom": test.degrees_of_freedom,
-                "p_value": test.p_value,
-                "answer": test.answer,
+                "groups": len(parts.first),
+                "p_value_first": self.first.p_values.get(axis, math.nan),
+                "chi_square": parts.test.chi_square,
+                "degrees_of_freedom": parts.test.degrees_of_freedom,
+                "p_value": parts.test.p_value,
+                "answer": parts.test.answer,
             }
-            for axis, test in self.tests.items()
+            for axis, parts in self.parts.items()
         ]
-        columns = ["axis", "groups", "chi_square", "degrees_of_freedom", "p_value", "answer"]
+        columns = ["axis", "groups", "p_value_first", "chi_square", "degrees_of_freedom", "p_value", "answer"]
         return pd.DataFrame(rows, columns=columns)
 
     @property
@@ -93,9 +101,9 @@ def survival_analysis(
         survived=int((~event).sum()),
         failed=len(table) - len(results),
         axes=axes,
-        overall=kaplan_meier(results, confidence=confidence),
-        curves={axis: kaplan_meier(results, by=axis, quantiles=quantiles, confidence=confidence) for axis in axes},
-        tests={axis: log_rank(results, by=axis, quantiles=quantiles) for axis in axes},
-        hazard_ratios=cox(results, confidence=confidence),
-        scaling=accelerated_failure_time(results, axes=axes or None, confidence=confidence),
+        overall=two_parts(results, confidence=confidence),
+        parts={axis: two_parts(results, by=axis, quantiles=quantiles, confidence=confidence) for axis in axes},
+        first=first_update(results),
+        hazard_ratios=cox(past_first_update(results), axes=axes, confidence=confidence),
+        differences=survival_differences(results, quantiles=quantiles, confidence=confidence),
     )

@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from study.analysis.survival.accelerated_failure_time import AcceleratedFailureTime
 from study.analysis.survival.cox import CoxModel
+from study.analysis.survival.first_update import FirstUpdate
 from study.report.figures.drawing import BLUE, GREY, PALE, VERMILION, Drawing, new_figure, styled
 
 WIDEST = 1e3
@@ -29,14 +30,41 @@ def hazard_figure(model: CoxModel, *, failed: int = 0, name: str = "hazard_ratio
         f"Hazard ratios of divergence, each with the other axes held fixed, and {model.confidence:.0%} intervals; "
         "right of 1: sooner. An arrow: the data do not bound the ratio on that side, or the interval leaves the figure."
     )
+    if model.proportional_words:
+        caption += f" {model.proportional_words}"
+    counts = f"n = {model.trials}, {model.events} diverged, {model.trials - model.events} censored"
     return _forest(
-        model.hazard_ratios, "hazard_ratio", model, caption, name=name, label="hazard ratio", higher_is_worse=True,
-        failed=failed,
+        model.hazard_ratios, "hazard_ratio", caption, nothing=model.answer, counts=_with_failed(counts, failed),
+        name=name, label="hazard ratio", higher_is_worse=True,
     )  # fmt: skip
 
 
+def odds_figure(model: FirstUpdate, *, failed: int = 0, name: str = "odds_ratios") -> Drawing:
+    """Odds ratios of divergence at update 1 with their intervals.
+
+    Args:
+        model: Of `study.analysis.survival.first_update.first_update`.
+        failed: Trials left out since they have no result.
+        name: Of the drawing.
+    """
+    caption = (
+        "Odds ratios of NaN at update 1, each with the other axes held fixed, and 95% intervals (logistic model with "
+        "Firth's penalty); right of 1: more often. No step was taken yet, so the learning rate's belongs near 1."
+    )
+    counts = f"n = {model.trials}, {model.events} at update 1, {model.diverged - model.events} diverged later, "
+    counts += f"{model.trials - model.diverged} censored"
+    return _forest(
+        model.odds_ratios, "odds_ratio", caption, nothing=" ".join((model.answer, *model.notes)),
+        counts=_with_failed(counts, failed), name=name, label="odds ratio", higher_is_worse=True,
+    )  # fmt: skip
+
+
+def _with_failed(counts: str, failed: int) -> str:
+    return f"{counts}, {failed} failed" if failed else counts
+
+
 def time_ratio_figure(law: AcceleratedFailureTime, *, failed: int = 0, name: str = "time_ratios") -> Drawing:
-    """Factors on the time-to-NaN with their intervals.
+    """Factors on the steps to NaN with their intervals.
 
     Args:
         law: Of `study.analysis.survival.accelerated_failure_time.accelerated_failure_time`.
@@ -44,30 +72,29 @@ def time_ratio_figure(law: AcceleratedFailureTime, *, failed: int = 0, name: str
         name: Of the drawing.
     """
     caption = (
-        f"Factors by which each axis multiplies the time-to-NaN ({law.distribution} accelerated failure time model), "
+        f"Factors by which each axis multiplies the steps to NaN ({law.distribution} accelerated failure time model), "
         f"with {law.confidence:.0%} intervals; left of 1: sooner. An arrow: not bounded there, or beyond the figure."
     )
+    counts = f"n = {law.trials}, {law.events} diverged, {law.trials - law.events} censored"
     return _forest(
-        law.time_ratios, "time_ratio", law, caption, name=name, label="factor on time-to-NaN", higher_is_worse=False,
-        failed=failed,
+        law.time_ratios, "time_ratio", caption, nothing=law.answer, counts=_with_failed(counts, failed), name=name,
+        label="factor on the steps to NaN", higher_is_worse=False,
     )  # fmt: skip
 
 
 def _forest(
     rows: pd.DataFrame,
     column: str,
-    model: CoxModel | AcceleratedFailureTime,
     caption: str,
     *,
+    nothing: str,
+    counts: str,
     name: str,
     label: str,
     higher_is_worse: bool,
-    failed: int,
 ) -> Drawing:
     if rows.empty:
-        return Drawing(name=name, caption=model.answer)
-    counts = f"n = {model.trials}, {model.events} diverged, {model.trials - model.events} censored"
-    counts += f", {failed} failed" if failed else ""
+        return Drawing(name=name, caption=nothing)
     low, high = _limits(rows, column)
     with styled():
         figure = new_figure(0.75 + 0.3 * len(rows))

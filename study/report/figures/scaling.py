@@ -1,4 +1,4 @@
-"""The law of scaling: time-to-NaN against the learning rate, with what was fitted."""
+"""The law of scaling: steps to NaN against the learning rate, with what was fitted."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from matplotlib.lines import Line2D
 
 from study.analysis.groups import groups_of
 from study.analysis.survival.accelerated_failure_time import AcceleratedFailureTime
+from study.analysis.survival.clock import past_first_update, steps_between
 from study.analysis.survival.design_matrix import DOUBLINGS, STEPS
 from study.analysis.survival.scaling import Scaling
-from study.analysis.table import AXIS_OF, durations, usable, varying_axes
+from study.analysis.table import AXIS_OF, durations, varying_axes
 from study.analysis.wording import count
 from study.report.figures.drawing import CYCLE, GREY, Drawing, grid, new_figure, styled
 from study.trial.config import NONE, AxisValue, TrialConfig, as_text, kind_of
@@ -24,7 +25,7 @@ MARKERS = "osD^vPX"
 
 
 def median_time(law: AcceleratedFailureTime, at: Mapping[str, AxisValue]) -> float:
-    """The median time-to-NaN by a law, in updates; NaN where a coefficient that it needs has no estimate.
+    """The median number of steps to NaN by a law; NaN where a coefficient that it needs has no estimate.
 
     The median of the logarithm is the location, for Weibull times the location + sigma log(log 2) (Kalbfleisch and
     Prentice, The statistical analysis of failure time data, 1980).
@@ -52,8 +53,8 @@ def median_time(law: AcceleratedFailureTime, at: Mapping[str, AxisValue]) -> flo
     return math.exp(location + law.scale * shift) if math.isfinite(location) else math.nan
 
 
-def scaling_figure(scaling: Scaling, *, by: str | None = None, name: str = "time_to_nan") -> Drawing:
-    """Time-to-NaN of every trial against its learning rate on logarithmic axes, and the law's median.
+def scaling_figure(scaling: Scaling, *, by: str | None = None, name: str = "steps_to_nan") -> Drawing:
+    """Steps to NaN of every trial against its learning rate on logarithmic axes, and the law's median.
 
     Args:
         scaling: Of `study.analysis.survival.scaling.scaling`.
@@ -61,8 +62,8 @@ def scaling_figure(scaling: Scaling, *, by: str | None = None, name: str = "time
             has them.
         name: Of the drawing.
     """
-    law, trials = scaling.law, usable(scaling.trials)
-    failed = len(scaling.trials) - len(trials)
+    law, trials = scaling.law, past_first_update(scaling.trials)
+    failed = int((scaling.trials["outcome"] == "failed").sum())
     if not law.estimated or "learning_rate" not in set(law.time_ratios["axis"]):
         why = law.answer if not law.estimated else "The learning rate does not vary, so there is no law of it to draw."
         return Drawing(name=name, caption=why)
@@ -70,7 +71,9 @@ def scaling_figure(scaling: Scaling, *, by: str | None = None, name: str = "time
         candidates = [axis for axis in ("units", "activation", "timesteps") if axis in varying_axes(trials)]
         by = next((axis for axis in candidates if axis in law.axes), None)
     groups = pd.Series("all trials", index=trials.index, dtype="category") if by is None else groups_of(trials, by)
-    duration, event = durations(trials)
+    event = durations(trials)[1]
+    low, high = steps_between(trials)
+    duration = np.where(event, high, low)
     rate = trials["learning_rate"].to_numpy(dtype=np.float64)
     span = np.geomspace(rate.min(), rate.max(), 60)
     held = {axis: typical(trials[axis]) for axis in law.axes if axis not in ("learning_rate", by)}
@@ -88,7 +91,7 @@ def scaling_figure(scaling: Scaling, *, by: str | None = None, name: str = "time
             axes.scatter(
                 rate[dead], duration[dead], s=22, marker=marker, color=colour, alpha=0.75, linewidths=0, label=label
             )
-            _censored(axes, rate[alive], duration.to_numpy(dtype=np.float64)[alive], colour)
+            _censored(axes, rate[alive], duration[alive], colour)
             values = trials.loc[inside, by] if by is not None else pd.Series(dtype=float)
             if by is not None and values.nunique(dropna=False) != 1:
                 continue
@@ -100,7 +103,7 @@ def scaling_figure(scaling: Scaling, *, by: str | None = None, name: str = "time
             drawn += bool(near.any())
             axes.plot(span[near & (curve <= longest)], curve[near & (curve <= longest)], color=colour, linestyle=line)
             axes.plot(span[near], curve[near], color=colour, linewidth=0.7, linestyle=line)
-        axes.set(xscale="log", yscale="log", xlabel="learning_rate", ylabel="time-to-NaN (updates)")
+        axes.set(xscale="log", yscale="log", xlabel="learning_rate", ylabel="steps to NaN")
         axes.yaxis.set_major_formatter(lambda value, place: f"{value:g}")
         grid(axes)
         handles, labels = axes.get_legend_handles_labels()
@@ -109,8 +112,8 @@ def scaling_figure(scaling: Scaling, *, by: str | None = None, name: str = "time
         axes.legend(handles, labels, title=by, loc="center left", bbox_to_anchor=(1.0, 0.5), alignment="left")
     events = int(event.sum())
     caption = (
-        f"Time-to-NaN by learning rate: filled points diverged, open triangles survived their budget, so their time is "
-        f"larger. n = {len(trials)}, {events} diverged, {len(trials) - events} censored"
+        f"Steps to NaN (time-to-NaN minus 1) by learning rate: filled points diverged, open triangles survived their "
+        f"budget, so theirs are more. n = {len(trials)}, {events} diverged, {len(trials) - events} censored"
         + (f", {failed} failed" if failed else "")
         + "."
     )
@@ -119,6 +122,7 @@ def scaling_figure(scaling: Scaling, *, by: str | None = None, name: str = "time
         caption += (
             f" Lines: median of the fitted {law.distribution} law{fixed_words}; thin beyond the budget. {law.answer}"
         )
+    caption += f" {scaling.pure.answer}" if scaling.pure else ""
     caption += f" {scaling.left_out}" if scaling.left_out else ""
     hidden = len(groups.cat.categories) - drawn
     if drawn and hidden > 0:

@@ -1,4 +1,4 @@
-"""Survival curves: the share of trials that is still finite, by update."""
+"""Survival curves: the share of trials that is still finite, by update; and the trials that are NaN at the first."""
 
 from __future__ import annotations
 
@@ -8,11 +8,27 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from study.analysis.survival.kaplan_meier import KaplanMeier, SurvivalCurve
+from study.analysis.survival.two_parts import TwoParts
 from study.analysis.wording import count
 from study.report.figures.drawing import CYCLE, INK, Drawing, grid, new_figure, styled
 
 MOST_CURVES = len(CYCLE)
 """More curves than this cannot be told apart; those of the largest groups are drawn."""
+
+MARKERS = "osD^vPX"
+
+
+def two_parts_figure(parts: TwoParts, *, failed: int = 0, name: str = "survival") -> Drawing:
+    """The share of trials that is NaN at update 1, and beside it the survival curves of the others.
+
+    Args:
+        parts: Of `study.analysis.survival.two_parts.two_parts`.
+        failed: Trials that are in no number since they have no result, told in the caption.
+        name: Of the drawing.
+    """
+    if not parts.events_at_first:
+        return survival_figure(parts.later, failed=failed, name=name)
+    return _drawing(parts.later, failed=failed, name=name, first=parts.first)
 
 
 def survival_figure(curves: KaplanMeier, *, failed: int = 0, name: str = "survival") -> Drawing:
@@ -23,15 +39,23 @@ def survival_figure(curves: KaplanMeier, *, failed: int = 0, name: str = "surviv
         failed: Trials that are in no curve since they have no result, told in the caption.
         name: Of the drawing.
     """
+    return _drawing(curves, failed=failed, name=name, first=None)
+
+
+def _drawing(curves: KaplanMeier, *, failed: int, name: str, first: pd.DataFrame | None) -> Drawing:
     drawn = sorted(curves.curves, key=lambda curve: -curve.trials)[:MOST_CURVES]
     drawn = [curve for curve in curves.curves if any(curve is one for one in drawn) and curve.trials]
     trials, events = sum(c.trials for c in curves.curves), sum(c.events for c in curves.curves)
+    at_once = 0 if first is None else int(first["events"].sum())
     lost = f", {failed} failed" if failed else ""
     if not drawn:
-        return Drawing(name=name, caption=f"No survival curve: no trial has a result{lost}.")
-    counts = f"n = {trials}, {events} diverged, {trials - events} censored at their budget{lost}"
+        why = f"all {count(at_once, 'trial')} diverged at update 1" if at_once else "no trial has a result"
+        return Drawing(name=name, caption=f"No survival curve: {why}{lost}.")
+    before = f"{at_once} diverged at update 1, " if at_once else ""
+    counts = f"n = {at_once + trials}, {before}{events} diverged{' later' if at_once else ''}, "
+    counts += f"{trials - events} censored at their budget{lost}"
     if trials == 1:
-        return Drawing(name=name, caption=f"No survival curve: one trial makes no curve. {drawn[0].answer}")
+        return Drawing(name=name, caption=f"No survival curve: one trial makes no curve. {drawn[0].answer} {counts}.")
     if events == 0:
         longest = max(int(curve.points["time"].iloc[-1]) for curve in drawn)
         return Drawing(
@@ -41,30 +65,58 @@ def survival_figure(curves: KaplanMeier, *, failed: int = 0, name: str = "surviv
         )
     by = f" by {curves.axis}" if curves.axis else ""
     left_out = len([curve for curve in curves.curves if curve.trials]) - len(drawn)
-    caption = (
-        f"Kaplan-Meier estimate of the share of trials still finite after each update{by}, with pointwise "
-        f"{curves.confidence:.0%} bands; + marks censored trials. Below: trials still training. {counts}."
-    )
+    sure = f"{curves.confidence:.0%}"
+    if first is None:
+        caption = (
+            f"Kaplan-Meier estimate of the share of trials still finite after each update{by}, with pointwise {sure} "
+            f"bands; + marks censored trials. Below: trials still training. {counts}."
+        )
+    else:
+        caption = (
+            f"Left: the share of trials that is NaN at update 1, before any step{by}, with {sure} intervals. Right: of "
+            f"the others, the Kaplan-Meier estimate of the share still finite after each update, with pointwise {sure} "
+            f"bands; + marks censored trials. Below: trials still training. {counts}."
+        )
     if left_out:
         caption += f" {count(left_out, 'smaller group')} not drawn."
     with styled():
         figure = new_figure(3.7 + 0.19 * len(drawn))
-        top, below = figure.subplots(
-            2, 1, sharex=True, height_ratios=[3.1, 0.25 + 0.2 * len(drawn)], gridspec_kw={"hspace": 0.02}
-        )
+        heights = [3.1, 0.25 + 0.2 * len(drawn)]
+        if first is None:
+            top, below = figure.subplots(2, 1, sharex=True, height_ratios=heights, gridspec_kw={"hspace": 0.02})
+        else:
+            widths = [0.1 + 0.06 * len(drawn), 1.0]
+            cells = figure.subplots(
+                2, 2, sharex="col", height_ratios=heights, width_ratios=widths, gridspec_kw={"hspace": 0.02}
+            )
+            top, below = cells[0, 1], cells[1, 1]
+            cells[1, 0].set_axis_off()
+            _at_first(cells[0, 0], first[first["group"].isin([curve.group for curve in drawn])])
         last = max(float(curve.points["time"].iloc[-1]) for curve in drawn)
         for curve, (colour, line) in zip(drawn, CYCLE, strict=False):
             _curve(top, curve, colour=colour, line=line)
         top.set_ylim(-0.03, 1.03)
         top.set_xlim(-0.01 * last, 1.02 * last)
         top.yaxis.set_major_formatter(PercentFormatter(1.0))
-        top.set_ylabel("share of trials still finite")
+        top.set_ylabel("share of trials still finite" if first is None else "of the others, share still finite")
         top.tick_params(labelbottom=False)
         grid(top)
         # Where a curve is short of room, the legend's place is beside the axes, never on a curve.
         top.legend(title=curves.axis, loc="center left", bbox_to_anchor=(1.0, 0.5), alignment="left")
         _at_risk(below, drawn, last=last)
     return Drawing(name=name, caption=caption, figure=figure)
+
+
+def _at_first(axes: Axes, first: pd.DataFrame) -> None:
+    for place, (row, (colour, _)) in enumerate(zip(first.to_dict("records"), CYCLE, strict=False)):
+        axes.plot([place, place], [row["low"], row["high"]], color=colour)
+        axes.plot(place, row["share"], MARKERS[place % len(MARKERS)], color=colour, markersize=6, clip_on=False)
+    axes.set_xlim(-0.6, len(first) - 0.4)
+    axes.set_xticks([])
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.set_ylabel("NaN at update 1")
+    grid(axes, which="y")
 
 
 def _curve(axes: Axes, curve: SurvivalCurve, *, colour: str, line: str) -> None:

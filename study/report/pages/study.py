@@ -18,13 +18,14 @@ from study.analysis.findings import Findings
 from study.analysis.wording import p_value_text
 from study.report.figures.claims import claims_figure
 from study.report.figures.critical import critical_figure, critical_words
+from study.report.figures.differences import differences_figure
 from study.report.figures.drawing import Drawing
-from study.report.figures.forest import hazard_figure, time_ratio_figure
+from study.report.figures.forest import hazard_figure, odds_figure, time_ratio_figure
 from study.report.figures.onset import growth_figure, onset_figure, timeline_figure
 from study.report.figures.phase import phase_figure
 from study.report.figures.prediction import calibration_figure, fit_words, importance_figure
 from study.report.figures.scaling import scaling_figure
-from study.report.figures.survival import survival_figure
+from study.report.figures.survival import two_parts_figure
 from study.trial.config import NONE, as_text
 
 MOST_CURVES = 3
@@ -83,7 +84,7 @@ class Report:
 
 def report_of(found: Findings) -> Report:
     """Draw everything that a report shows."""
-    sections = (_when(found), _hazards(found), _law(found), _where(found), _prediction(found), _onset(found))
+    sections = (_when(found), _effects(found), _law(found), _where(found), _prediction(found), _onset(found))
     return Report(found=found, sections=sections)
 
 
@@ -153,15 +154,16 @@ def _when(found: Findings) -> Section:
     tests = survival.tests_table.sort_values("p_value", kind="stable")
     axes = list(tests["axis"])
     # The axis with panels of its own comes first: it is the one that readers look for.
-    first = [axis for axis in ("activation",) if axis in survival.curves]
-    drawn = (first + [axis for axis in axes if axis not in first])[:MOST_CURVES] if survival.diverged else []
+    leading = [axis for axis in ("activation",) if axis in survival.parts]
+    drawn = (leading + [axis for axis in axes if axis not in leading])[:MOST_CURVES] if survival.diverged else []
     drawings = [
-        survival_figure(survival.curves[axis], failed=survival.failed, name=f"survival_{axis}") for axis in drawn
-    ] or [survival_figure(survival.overall, failed=survival.failed)]
+        two_parts_figure(survival.parts[axis], failed=survival.failed, name=f"survival_{axis}") for axis in drawn
+    ] or [two_parts_figure(survival.overall, failed=survival.failed)]
     rows = tuple(
         (
             str(row["axis"]),
             str(row["groups"]),
+            _p(row["p_value_first"]),
             _number(row["chi_square"]),
             str(row["degrees_of_freedom"]) if math.isfinite(row["chi_square"]) else "",
             _p(row["p_value"]),
@@ -170,47 +172,72 @@ def _when(found: Findings) -> Section:
     )
     tables = (
         Table(
-            columns=("axis", "groups", "chi-square", "degrees of freedom", "p"),
+            columns=("axis", "groups", "p at update 1", "chi-square later", "degrees of freedom", "p later"),
             rows=rows,
-            numeric=frozenset({1, 2, 3, 4}),
-            caption="Log-rank tests between the groups of each axis, the others not held fixed.",
+            numeric=frozenset({1, 2, 3, 4, 5}),
+            caption="Whether an axis has a part in NaN at update 1 (likelihood ratio of its odds ratios, the other "
+            "axes held fixed), and in the time of the trials that took a step (log-rank test between its groups, the "
+            "others not held fixed).",
         ),
     )
+    medians = (sentence[0].upper() + sentence[1:] for sentence in survival.overall.later.answers)
+    first = (survival.first.answer,) if survival.first.events else ()
     return Section(
-        title="When: survival curves",
+        title="When: at update 1, and later",
         anchor="when",
-        sentences=tuple(sentence[0].upper() + sentence[1:] for sentence in survival.overall.answers),
+        sentences=(*first, *medians),
         drawings=tuple(drawings),
         tables=tables if rows and survival.diverged else (),
     )
 
 
-def _hazards(found: Findings) -> Section:
-    model = found.survival.hazard_ratios
-    rows = tuple(
+def _effects(found: Findings) -> Section:
+    """What makes it sooner: first what needs no assumption where hazards are not proportional."""
+    survival = found.survival
+    model, failed = survival.hazard_ratios, survival.failed
+    differences = differences_figure(survival.differences, failed=failed)
+    times = time_ratio_figure(found.scaling.law, failed=failed)
+    hazards = hazard_figure(model, failed=failed)
+    later = (differences, times, hazards) if model.proportional is False else (hazards, differences, times)
+    first = (odds_figure(survival.first, failed=failed),) if survival.first.events else ()
+    drawings = (*later, *first)
+    said = (model.proportional_words, survival.differences.answer) if model.estimated else ()
+    hazard_table = Table(
+        columns=("term", "hazard ratio", f"{model.confidence:.0%} interval", "p", "trials", "diverged"),
+        rows=_ratio_rows(model.hazard_ratios, "hazard_ratio"),
+        numeric=frozenset({1, 2, 3, 4, 5}),
+        caption="Cox's proportional hazards model with exact ties, of the trials that took a step; every axis with the "
+        "others held fixed.",
+        folded=True,
+    )
+    odds_table = Table(
+        columns=("term", "odds ratio", "95% interval", "p", "trials", "at update 1"),
+        rows=_ratio_rows(survival.first.odds_ratios, "odds_ratio"),
+        numeric=frozenset({1, 2, 3, 4, 5}),
+        caption="Logistic model of NaN at update 1; every axis with the others held fixed.",
+        folded=True,
+    )
+    notes = dict.fromkeys((*model.notes, *(survival.first.notes if survival.first.events else ())))
+    return Section(
+        title="What makes it sooner, and what decides update 1",
+        anchor="hazards",
+        sentences=tuple(filter(None, (*said, *notes))) if survival.axes and survival.diverged else (model.answer,),
+        drawings=tuple(drawing for drawing in drawings if drawing.figure),
+        tables=tuple(table for table in (hazard_table, odds_table) if table.rows),
+    )
+
+
+def _ratio_rows(ratios: pd.DataFrame, column: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(
         (
             str(row["term"]),
-            _number(row["hazard_ratio"]),
+            _number(row[column]),
             _interval(row["low"], row["high"]),
             _p(row["p_value"]),
             str(row["trials"]),
             str(row["events"]),
         )
-        for row in model.hazard_ratios.to_dict("records")
-    )
-    table = Table(
-        columns=("term", "hazard ratio", f"{model.confidence:.0%} interval", "p", "trials", "diverged"),
-        rows=rows,
-        numeric=frozenset({1, 2, 3, 4, 5}),
-        caption="Cox's proportional hazards model with exact ties; every axis with the others held fixed.",
-        folded=True,
-    )
-    return Section(
-        title="What makes it sooner: hazard ratios",
-        anchor="hazards",
-        sentences=(model.answer, *model.notes) if rows else (),
-        drawings=(hazard_figure(model, failed=found.survival.failed),),
-        tables=(table,) if rows else (),
+        for row in ratios.to_dict("records")
     )
 
 
@@ -218,7 +245,9 @@ def _law(found: Findings) -> Section:
     law = found.scaling.law
     sentences = list(law.notes)
     if law.constant_product is not None and law.estimated:
-        sentences.insert(0, f"Learning rate times time: {law.constant_product.answer}")
+        sentences.insert(0, f"Learning rate times steps: {law.constant_product.answer}")
+    if found.scaling.pure is not None:
+        sentences.insert(1, found.scaling.pure.answer)
     rows = tuple(
         (
             str(row["term"]),
@@ -231,14 +260,13 @@ def _law(found: Findings) -> Section:
         for row in law.time_ratios.to_dict("records")
     )
     table = Table(
-        columns=("term", "exponent", "interval", "factor on the time", "interval", "p"),
+        columns=("term", "exponent", "interval", "factor on the steps", "interval", "p"),
         rows=rows,
         numeric=frozenset({1, 2, 3, 4, 5}),
         caption=f"Accelerated failure time model, {law.distribution} times, {law.confidence:.0%} intervals.",
         folded=True,
     )
-    failed = found.survival.failed
-    drawings = (scaling_figure(found.scaling), time_ratio_figure(law, failed=failed)) if rows else ()
+    drawings = (scaling_figure(found.scaling),) if rows else ()
     return Section(
         title="How time-to-NaN scales",
         anchor="law",

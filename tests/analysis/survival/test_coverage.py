@@ -11,13 +11,16 @@ import pandas as pd
 from study.analysis.survival.accelerated_failure_time import accelerated_failure_time
 from study.analysis.survival.cox import cox
 from study.analysis.survival.kaplan_meier import survival_curve
+from study.analysis.survival.scaling import scaling
+from study.analysis.survival.simulated import drawn, law_of
+from study.report.tables import load
 
 STUDIES = 1000
 
 
-def study_of(time: np.ndarray, budget: np.ndarray, **axes: np.ndarray) -> pd.DataFrame:
-    """The columns that the models read: whole updates, censored by each trial's budget."""
-    whole = np.ceil(time)
+def study_of(steps: np.ndarray, budget: np.ndarray, **axes: np.ndarray) -> pd.DataFrame:
+    """The columns that the models read; the loss of update n is that of the weights after n - 1 steps."""
+    whole = 1 + np.ceil(steps)
     event = whole <= budget
     return pd.DataFrame(
         {
@@ -54,7 +57,7 @@ def test_intervals_of_hazard_ratios_cover_the_truth() -> None:
         time = 8 * (rng.exponential(size=trials) / hazard) ** (1 / shape)
         budget = rng.choice([15, 30], trials)
         activation = np.where(selu, "selu", "relu")
-        model = cox(study_of(time, budget, learning_rate=rate, units=units, activation=activation), axes=AXES)
+        model = cox(study_of(time - 1, budget, learning_rate=rate, units=units, activation=activation), axes=AXES)
         rows = model.hazard_ratios.set_index("term")
         found.append([rows.loc[term, "low"] <= ratio <= rows.loc[term, "high"] for term, ratio in truth.items()])
         violated.append(model.proportional_hazards["p_value"].iloc[-1] < 0.05)
@@ -79,9 +82,9 @@ def test_intervals_of_exponents_cover_the_truth() -> None:
         rate = 2e-3 * 2 ** rng.uniform(-3, 3, trials)
         units = rng.choice([8, 16, 32], trials)
         timesteps = rng.choice([336, 672], trials)
-        time = 4 * (rate / 2e-3) ** -1 * (units / 16) ** -0.5 * (timesteps / 672) ** -2 * rng.weibull(3, trials)
+        steps = 4 * (rate / 2e-3) ** -1 * (units / 16) ** -0.5 * (timesteps / 672) ** -2 * rng.weibull(3, trials)
         budget = rng.choice([30, 60], trials)
-        table = study_of(time, budget, learning_rate=rate, units=units, timesteps=timesteps)
+        table = study_of(steps, budget, learning_rate=rate, units=units, timesteps=timesteps)
         model = accelerated_failure_time(table, axes=truth)
         rows = model.time_ratios.set_index("axis")
         found.append(
@@ -89,13 +92,30 @@ def test_intervals_of_exponents_cover_the_truth() -> None:
         )
         product.append(model.constant_product.p_value > 0.05)
         censored.append(1 - model.events / trials)
-        first.append((np.ceil(time) <= 2).mean())
+        first.append((np.ceil(steps) <= 2).mean())
     assert 0.1 < np.mean(censored) < 0.4
-    # A fifth of the times are 1 or 2: intervals of the logarithm that are wider than the scatter.
+    # A fifth of the steps are 1 or 2: intervals of the logarithm that are wider than the scatter.
     assert np.mean(first) > 0.15
     share = covered(found)
     assert np.all((share >= 0.93) & (share <= 0.97)), share
     assert 0.93 <= np.mean(product) <= 0.97
+
+
+def test_at_the_design_of_lr_by_units_an_exponent_of_minus_1_is_found_and_rejected_as_often_as_promised() -> None:
+    # `python benchmarks/coverage.py` asks the same of card and of paired trials.
+    law, draw = law_of(load("recorded:lr_by_units"), exponent=-1.0), np.random.default_rng(4)
+    inside, rejected, bent = [], [], []
+    for _ in range(STUDIES // 2):
+        found = scaling(drawn(law, draw))
+        product, pure = found.law.constant_product, found.pure
+        assert product is not None
+        inside.append(product.low <= -1 <= product.high)
+        rejected.append(product.p_value < 0.05)
+        bent.append(pure is not None and pure.bent)
+    # Half as many studies, so a standard error of 1%.
+    assert 0.92 <= np.mean(inside) <= 0.98, np.mean(inside)
+    assert 0.02 <= np.mean(rejected) <= 0.08, np.mean(rejected)
+    assert np.mean(bent) <= 0.08, np.mean(bent)
 
 
 def test_bands_and_medians_of_curves_cover_the_truth() -> None:

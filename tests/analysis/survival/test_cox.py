@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import brentq
 from scipy.stats import chi2
 
-from study.analysis.survival.cox import CoxModel, Ties, cox, cox_of
+from study.analysis.survival.cox import CoxModel, cox, cox_of
 from study.analysis.survival.design_matrix import design_matrix
 from study.analysis.survival.kaplan_meier import survival_curve
 from study.analysis.survival.likelihood import maximise
@@ -17,58 +17,16 @@ from study.analysis.survival.partial_likelihood import PartialLikelihood
 from study.analysis.survival.proportional_hazards import Scale, proportional_hazards_test
 from study.trial.errors import UserError
 from tests.analysis.made_up_trials import results_table
-from tests.analysis.survival.textbook import CELL_TYPES, OVARIAN, REMISSION, VETERAN, design, survival_of
+from tests.analysis.survival.textbook import OVARIAN, design, survival_of
 
-VETERAN_DESIGN = design(
-    {
-        **{cell: VETERAN["cell_type"] == number for number, cell in enumerate(CELL_TYPES[1:], start=2)},
-        "karnofsky": VETERAN["karnofsky"],
-        "treatment": VETERAN["treatment"],
-    }
-)
 OVARIAN_DESIGN = design({name: OVARIAN[name] for name in ("age", "treatment", "residual")})
 
-# R 4.2.2, survival 3.5-3: coxph(Surv(time, status) ~ celltype + karno + trt, veteran, ties = ...): coefficients,
-# standard errors, and the log partial likelihoods of no effect and at the maximum.
-R_VETERAN: dict[Ties, tuple[list[float], list[float], tuple[float, float]]] = {
-    "efron": (
-        [0.8249801878571, 1.1539944138618, 0.3946254639458, -0.0312712960478, 0.2617440900575],
-        [0.26891129219479, 0.29503773769712, 0.28224330985746, 0.00516508974292, 0.20092305511889],
-        (-505.449054918, -474.914508925),
-    ),
-    "breslow": (
-        [0.8196143322160, 1.1476733665808, 0.3929593294998, -0.0311118575656, 0.2573130796537],
-        [0.26880870274424, 0.29493150646894, 0.28223270970403, 0.00516671633782, 0.20062914180279],
-        (-505.883956283, -475.676002129),
-    ),
-}
-
-
-@pytest.mark.parametrize("ties", R_VETERAN)
-def test_with_efrons_and_breslows_formulas_the_model_is_that_of_r(ties: Ties) -> None:
-    model = cox_of(*survival_of(VETERAN), VETERAN_DESIGN, ties=ties)
-    coefficients, errors, (null, top) = R_VETERAN[ties]
-    assert model.hazard_ratios["coefficient"].tolist() == pytest.approx(coefficients, rel=1e-7)
-    assert model.hazard_ratios["standard_error"].tolist() == pytest.approx(errors, rel=1e-7)
-    assert model.likelihood_ratio == pytest.approx(2 * (top - null), rel=1e-8)
-    low = [math.exp(b - 1.959963984540 * e) for b, e in zip(coefficients, errors, strict=True)]
-    assert model.hazard_ratios["low"].tolist() == pytest.approx(low, rel=1e-7)
-
-
-@pytest.mark.parametrize(("ties", "coefficient", "error"), [("efron", 1.572125148829, 0.412396717709),
-                                                            ("breslow", 1.509191412586, 0.409564406367)])  # fmt: skip
-def test_the_remission_data_have_the_published_hazard_ratio(ties: Ties, coefficient: float, error: float) -> None:
-    # R as above; Kleinbaum and Klein, Survival analysis (2012), chapter 3, print 1.509, 0.410 and a ratio of 4.523.
-    model = cox_of(*survival_of(REMISSION), design({"placebo": REMISSION["placebo"]}), ties=ties)
-    row = model.hazard_ratios.iloc[0]
-    assert row["coefficient"] == pytest.approx(coefficient, rel=1e-9)
-    assert row["standard_error"] == pytest.approx(error, rel=1e-9)
-    assert round(row["hazard_ratio"], 3) == (4.523 if ties == "breslow" else 4.817)
+# Numbers without another source are those of R 4.2.2, survival 3.5-3.
 
 
 def test_without_ties_exact_is_coxs_own_likelihood() -> None:
-    # R as above: coxph(Surv(futime, fustat) ~ age + rx + resid.ds, ovarian), whose times all differ.
-    model = cox_of(*survival_of(OVARIAN), OVARIAN_DESIGN, ties="exact")
+    # coxph(Surv(futime, fustat) ~ age + rx + resid.ds, ovarian), whose times all differ.
+    model = cox_of(*survival_of(OVARIAN), OVARIAN_DESIGN)
     expected = [0.128546519583, -0.848898640328, 0.696385857634]
     assert model.hazard_ratios["coefficient"].tolist() == pytest.approx(expected, rel=1e-7)
     errors = [0.0472975570086, 0.6392047974944, 0.7585329301920]
@@ -121,7 +79,7 @@ def test_exact_ties_are_the_sum_over_all_their_orders(seed: int) -> None:
     ],
 )
 def test_proportional_hazards_are_checked_as_in_r(scale: Scale, chi_squares: list[float]) -> None:
-    # R as above: cox.zph(fit, transform, terms = FALSE).
+    # cox.zph(fit, transform, terms = FALSE).
     time, event = survival_of(OVARIAN)
     likelihood = PartialLikelihood(time, event, OVARIAN_DESIGN.values)
     tests = proportional_hazards_test(
@@ -142,7 +100,27 @@ def test_a_hazard_ratio_that_changes_is_told() -> None:
     time = 20 * rng.exponential(size=300) ** np.where(group, 0.25, 1)
     model = cox(results_table(time, units=np.where(group, 16, 8)))
     assert model.proportional_hazards["p_value"].iloc[0] < 1e-6
-    assert any("not the same at all updates for units, per doubling" in note for note in model.notes)
+    assert model.proportional is False
+    assert model.proportional_words.startswith("Hazards are not proportional (chi-square ")
+    assert "on 1 degree of freedom, p < 0.0001), above all for units, per doubling" in model.proportional_words
+
+
+def test_proportional_hazards_are_tested_beside_a_level_in_which_nothing_diverged() -> None:
+    # Its trials leave the risk sets, so the test is that of the others alone.
+    table = a_study_with_tanh()
+    model, without = cox(table), cox(table[table["activation"] != "tanh"])
+    assert "activation: tanh, not relu" not in model.proportional_hazards["term"].tolist()
+    pd.testing.assert_frame_equal(model.proportional_hazards, without.proportional_hazards)
+    assert model.proportional is without.proportional is not None
+
+
+def test_where_proportional_hazards_cannot_be_tested_it_says_so() -> None:
+    only = cox(results_table([*range(1, 11), *[np.inf] * 5], stateful=[False] * 10 + [True] * 5))
+    ordered = cox(results_table(np.arange(1, 13), learning_rate=np.geomspace(1e-1, 1e-4, 12)))
+    for model in (only, ordered):
+        assert model.proportional is None
+        assert model.proportional_words == ""
+        assert any("cannot be checked" in note for note in model.notes)
 
 
 def test_one_unit_of_each_axis_is_as_documented() -> None:
@@ -233,10 +211,9 @@ def row_of(model: CoxModel, name: str) -> pd.Series:
     return model.hazard_ratios.set_index("term").loc[name]
 
 
-@pytest.mark.parametrize("ties", ["exact", "efron"])
-def test_a_level_in_which_nothing_diverged_has_a_bound_and_no_hazard_ratio(ties: Ties) -> None:
+def test_a_level_in_which_nothing_diverged_has_a_bound_and_no_hazard_ratio() -> None:
     table = a_study_with_tanh()
-    model = cox(table, ties=ties)
+    model = cox(table)
     tanh = row_of(model, "activation: tanh, not relu")
     assert np.isnan(tanh[["hazard_ratio", "coefficient", "standard_error", "low"]].astype(float)).all()
     assert 0 < tanh["high"] < 0.2

@@ -48,3 +48,8 @@ def test_a_study_without_divergence_has_no_law_and_says_so(failed: tuple[int, ..
     assert not found.law.estimated
     assert found.law.answer.startswith("There is no law")
     assert len(found.trials) == 3
+
+
+def test_whether_the_exponent_changes_is_asked_where_the_learning_rate_varies() -> None:
+    assert scaling(made_up_study()).pure is not None
+    assert scaling(results_table([9, 7, 5, 3, 2, 4], units=[8, 8, 16, 16, 32, 32])).pure is None

@@ -12,9 +12,9 @@ def a_study(trials: int = 60) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     rate = np.exp(rng.uniform(-7, -4, trials))
     activation = np.array(["relu", "selu", "tanh"])[np.arange(trials) % 3]
-    time = np.where(activation == "tanh", np.inf, 0.05 / rate * rng.weibull(2, trials))
+    steps = np.where(activation == "tanh", np.inf, 0.05 / rate * rng.weibull(2, trials))
     return results_table(
-        time, failed=[7, 8], learning_rate=rate, activation=activation, units=rng.choice([8, 16], trials)
+        1 + steps, failed=[7, 8], learning_rate=rate, activation=activation, units=rng.choice([8, 16], trials)
     )
 
 
@@ -25,11 +25,12 @@ def test_a_study_is_analysed_by_every_axis_that_varies() -> None:
     assert (found.diverged, found.survived, found.failed) == (counts["diverged"], counts["survived"], 2)
     assert found.trials == 58
     assert found.axes == ("activation", "units", "learning_rate")
-    assert tuple(found.curves) == tuple(found.tests) == found.axes
+    assert tuple(found.parts) == found.axes
     assert found.tests_table["axis"].tolist() == list(found.axes)
-    assert found.hazard_ratios.axes == found.scaling.axes == found.axes
-    assert found.overall.curves[0].trials == 58
-    assert sum(curve.trials for curve in found.curves["units"].curves) == 58
+    assert found.hazard_ratios.axes == found.first.axes == found.axes
+    assert found.overall.later.curves[0].trials == 58 - found.first.events
+    assert sum(curve.trials for curve in found.parts["units"].later.curves) == 58 - found.first.events
+    assert found.differences.groups["trials"].groupby(found.differences.groups["axis"]).sum().tolist() == [58] * 3
     assert found.answer == (
         f"{found.diverged} of the 58 trials diverged, {found.survived} survived their budgets; 2 more failed and are "
         "in no number here."
@@ -37,16 +38,17 @@ def test_a_study_is_analysed_by_every_axis_that_varies() -> None:
 
 
 def sentences(found: SurvivalAnalysis) -> list[str]:
-    models = [found.hazard_ratios, found.scaling]
+    models = [found.hazard_ratios, found.first]
     return [
         found.answer,
-        *found.overall.answers,
-        *(answer for curves in found.curves.values() for answer in curves.answers),
-        *(test.answer for test in found.tests.values()),
+        *found.overall.later.answers,
+        *(answer for parts in found.parts.values() for answer in parts.later.answers),
+        *(parts.test.answer for parts in found.parts.values()),
         *(model.answer for model in models),
         *(note for model in models for note in model.notes),
         *found.hazard_ratios.hazard_ratios["answer"],
-        *found.scaling.time_ratios["answer"],
+        *found.first.odds_ratios["answer"],
+        *filter(None, (found.differences.answer, found.hazard_ratios.proportional_words)),
     ]
 
 
