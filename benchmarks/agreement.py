@@ -17,9 +17,9 @@ from bench import card_trial
 from joblib import Memory
 
 from study.engine.agreement import NUDGED, ONE_ROUNDING, Comparison, compare
-from study.sweep.environment import available_cores, git_commit, machine, versions
-from study.sweep.home import home_folder
 from study.trial.config import TrialConfig, as_text
+from study.trial.environment import available_cores, git_commit, machine, versions
+from study.trial.folders import home_folder
 
 
 def drawn(trials: int) -> list[TrialConfig]:

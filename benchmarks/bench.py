@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from study.space.file import load
-from study.sweep.environment import available_cores, machine, versions
-from study.sweep.home import Home
-from study.sweep.workers import visible_gpus
+from study.sweep.workers.gpus import visible_gpus
 from study.trial.config import TrialConfig
+from study.trial.environment import available_cores, machine, versions
 from study.trial.folders import space_folders
+from study.trial.home import Home
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -342,9 +342,10 @@ def sweep_lines(trials: int) -> list[str]:
     from rich.console import Console
 
     from study.space.search_space import check_trials
-    from study.sweep import ledger
-    from study.sweep import loop as sweep
-    from study.tracking import tracker as tracking
+    from study.sweep.ledger import Ledger
+    from study.sweep.loop import run_sweep
+    from study.sweep.options import SweepOptions
+    from study.tracking import Tracker
 
     spent: dict[str, float] = {"Optuna": 0.0, "MLflow": 0.0}
 
@@ -361,8 +362,8 @@ def sweep_lines(trials: int) -> list[str]:
         setattr(owner, method, wrapper)
 
     for method in ("ask", "journal", "tell"):
-        timed(ledger.Ledger, method, "Optuna")
-    timed(tracking.Tracker, "log_trial", "MLflow")
+        timed(Ledger, method, "Optuna")
+    timed(Tracker, "log_trial", "MLflow")
     space = check_trials(load("card", folders=space_folders()), trials)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["STUDY_PROGRAMS"] = f"{folder}/programs"  # none are there yet
@@ -372,7 +373,7 @@ def sweep_lines(trials: int) -> list[str]:
             tracking_uri=f"sqlite:///{folder}/mlflow.db",
         )
         began, own_before = time.perf_counter(), time.process_time()
-        report = sweep.run_sweep(space, sweep.SweepOptions(name="bench"), home=home, console=Console(stderr=True))
+        report = run_sweep(space, SweepOptions(name="bench"), home=home, console=Console(stderr=True))
         wall = time.perf_counter() - began
     updates = int(report.table["updates"].sum())
     trained = float(report.table["wall_seconds"].sum())

@@ -1,6 +1,6 @@
 """The results table: its columns, in one place, and the way from a file to a table that can be trusted.
 
-One row is one trial. `study.tracking.tracker.read_results` makes the table from MLflow, `study results STUDY --out
+One row is one trial. `study.tracking.read_results` makes the table from MLflow, `study results STUDY --out
 FILE` writes it, and `load_results` reads that file back with the same types. `python -m study.analysis.table` prints
 the columns.
 """

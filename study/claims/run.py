@@ -18,12 +18,13 @@ from rich.text import Text
 from study.claims.contrast import Claims, Contrast, seeds_of, trials_of
 from study.claims.verdicts import LOSSES, VERDICTS, Verdicts, verdicts
 from study.space.search_space import SearchSpace
-from study.sweep.home import Home
-from study.sweep.loop import SweepOptions, run_sweep
-from study.sweep.workers import Train, train
-from study.tracking.tracker import attach, read_trial
+from study.sweep.loop import run_sweep
+from study.sweep.options import SweepOptions
+from study.sweep.workers.base import OpenWorkers
+from study.tracking import attach, read_trial
 from study.trial.config import AXES, Semantics
 from study.trial.errors import UserError
+from study.trial.home import Home
 
 INDENT = 6
 STYLES = {"supported": "green", "contradicted": "red", "not resolved": "yellow"}
@@ -58,7 +59,7 @@ def run_claims(
     only: Collection[str] = (),
     replicates: int | None = None,
     stop: Event | None = None,
-    train: Train = train,
+    workers: OpenWorkers | None = None,
 ) -> Verdicts | None:
     """Run the trials that are not finished yet, then judge, show and keep.
 
@@ -73,7 +74,7 @@ def run_claims(
         only: As for `choose`.
         replicates: As for `choose`.
         stop: As for `run_sweep`.
-        train: As for `run_sweep`.
+        workers: As for `run_sweep`.
 
     Returns:
         The verdicts on all contrasts of the file; None where it was stopped before all trials were finished.
@@ -87,7 +88,7 @@ def run_claims(
     if not trials:
         raise UserError(f"--only {' '.join(only)}: is not asked under {' or '.join(semantics)}; see {claims.source}")
     space = SearchSpace.listed(trials, about=claims.about, source=claims.source)
-    report = run_sweep(space, options, home=home, console=console, stop=stop, train=train)
+    report = run_sweep(space, options, home=home, console=console, stop=stop, workers=workers)
     if report.interrupted:
         return None
     table = with_losses(report.table, judged.contrasts, uri=home.tracking_uri, seed=options.seed)

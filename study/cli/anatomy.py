@@ -22,10 +22,10 @@ def anatomy(run_id: str, out: Path | None, opens: bool) -> None:
     """
     if out is not None:
         check_writable(out, option="--out")
-    from study.sweep.home import existing_home
+    from study.trial.home import existing_home
 
     home = existing_home()
-    from study.tracking.tracker import keep_anatomy, read_run
+    from study.tracking import keep_anatomy, read_run
 
     tracked = read_run(run_id, uri=home.tracking_uri)
     if out is None:
@@ -33,7 +33,7 @@ def anatomy(run_id: str, out: Path | None, opens: bool) -> None:
         make_folder(out.parent)
     from study.report.anatomy import page_of
     from study.report.pages.anatomy import About
-    from study.sweep.environment import versions
+    from study.trial.environment import versions
     from study.trial.sentence import verdict
 
     about = About(

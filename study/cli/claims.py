@@ -58,10 +58,10 @@ def claims(
 
         from study.claims.file import find_claims, load_claims
         from study.claims.run import run_claims
-        from study.sweep.home import Home
-        from study.sweep.loop import SweepOptions
+        from study.sweep.options import SweepOptions
         from study.trial.config import Semantics
         from study.trial.folders import space_folders
+        from study.trial.home import Home
 
         every: tuple[Semantics, ...] = get_args(Semantics)
         home = Home.find(storage=storage)

@@ -8,7 +8,7 @@ from study.report.tables import ENDINGS, RECORDED
 from study.trial.errors import UserError
 
 if TYPE_CHECKING:
-    from study.sweep.home import Home
+    from study.trial.home import Home
 
 MOST_BYTES = 200
 """A name is also that of a folder of artifacts and of a page's file, which most file systems let have 255."""

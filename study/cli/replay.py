@@ -17,8 +17,8 @@ def replay(run_id: str) -> None:
     Exit status 0 if it is, 1 if a loss differs; the first update that does is named.
     """
     from study.engine import run
-    from study.sweep.home import existing_home
-    from study.tracking.tracker import read_trial
+    from study.tracking import read_trial
+    from study.trial.home import existing_home
     from study.trial.result import describe, first_difference
 
     recorded = read_trial(run_id, uri=existing_home().tracking_uri)

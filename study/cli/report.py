@@ -26,7 +26,7 @@ def report(name: str, out: Path | None, opens: bool) -> None:
     """
     from study.report.study_report import analyse, keep_report
     from study.report.tables import is_file
-    from study.sweep.home import existing_home
+    from study.trial.home import existing_home
 
     if out is not None:
         check_writable(out, option="--out")

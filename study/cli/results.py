@@ -15,8 +15,8 @@ from study.trial.errors import UserError
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A .csv or .parquet file to write.")
 def results(name: str, out: Path | None) -> None:
     """Print or write the results of a study, one row a trial."""
-    from study.sweep.home import existing_home
-    from study.tracking.tracker import read_results
+    from study.tracking import read_results
+    from study.trial.home import existing_home
 
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise UserError(f"--out {out}: takes a file that ends in .csv or .parquet")

@@ -58,14 +58,16 @@ def sweep(
     with interruptible(KEPT) as stop:
         from study.space.file import load
         from study.space.search_space import check_trials
-        from study.sweep.home import Home
         from study.trial.config import parse_assignments
         from study.trial.folders import space_folders
+        from study.trial.home import Home
 
         parsed = load(space, folders=space_folders(), overrides=parse_assignments(assignments))
         if trials is not None:
             parsed = check_trials(parsed, trials)
-        from study.sweep.loop import SweepOptions, run_sweep
+        from study.report.page_task import draw
+        from study.sweep.loop import run_sweep
+        from study.sweep.options import SweepOptions
 
         home = Home.find(storage=storage)
         where = "--name" if name else f"{space}: the study would be named"
@@ -79,10 +81,9 @@ def sweep(
             scheduler=scheduler,
             patience=patience,
             command=command_line(),
-            anatomy=anatomy,
         )
         console = plain_console()
-        report = run_sweep(parsed, options, home=home, console=console, stop=stop)
+        report = run_sweep(parsed, options, home=home, console=console, stop=stop, draw=draw if anatomy else None)
         from study.sweep.summary import summarise
 
         summarise(report, name=name, space=parsed, home=home, console=console)

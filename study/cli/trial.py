@@ -43,7 +43,7 @@ def trial(assignments: tuple[str, ...], engine: str, as_json: bool, anatomy: Pat
     if as_json:
         import json
 
-        from study.sweep.environment import versions
+        from study.trial.environment import versions
 
         click.echo(json.dumps(result.as_dict() | {"versions": versions()}, allow_nan=False))
     else:
@@ -59,7 +59,7 @@ def _trial_with_page(config: TrialConfig, *, engine: str) -> tuple[TrialResult, 
     from study.engine import run
     from study.report.anatomy import page_of
     from study.report.pages.anatomy import About
-    from study.sweep.environment import versions
+    from study.trial.environment import versions
 
     title = f"{config.activation} lr={config.learning_rate:.2g} {config.layers}x{config.units}"
     if engine == DEFAULT_ENGINE:

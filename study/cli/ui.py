@@ -21,14 +21,13 @@ PORTS_TRIED = 100
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 def ui(port: int) -> None:
     """Open the MLflow UI on the studies, at 127.0.0.1."""
-    from study.sweep.home import existing_home
+    from study.trial.home import existing_home
 
     home = existing_home()
     if home.artifacts is None:
         raise UserError(f"MLFLOW_TRACKING_URI is set: open {home.tracking_uri} in a browser")
     _check_port(port)
-    from study.tracking.tracker import list_studies
-    from study.tracking.views import address
+    from study.tracking import address, list_studies
 
     click.echo(f"MLflow UI on {home.folder} (Ctrl-C ends it); once it is up, the trials of a study are at:")
     for name, experiment_id in list_studies(uri=home.tracking_uri).items():

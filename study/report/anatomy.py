@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from study.report.pages.anatomy import About, render, warnings
-from study.sweep.environment import versions
 from study.trial.config import TrialConfig
+from study.trial.environment import versions
 from study.trial.result import TrialResult
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from study.report.pages.study import Provenance
-    from study.sweep.home import Home
-    from study.tracking.tracker import SweepRun
+    from study.tracking import SweepRun
+    from study.trial.home import Home
 
 REPORT = "report.html"
 """Artifact of a study's parent run: its report."""
@@ -58,7 +58,7 @@ def analyse(name: str, *, out: Path, home: Home | None) -> Analysed:
     if home is None:
         page = render(report, Provenance(study=name))
         return Analysed(answers=found.answers, page=page, copy=page)
-    from study.tracking.tracker import pages_of, read_sweep, read_verdicts
+    from study.tracking import pages_of, read_sweep, read_verdicts
 
     sweep = read_sweep(uri=home.tracking_uri, study=name)
     verdicts = read_verdicts(uri=home.tracking_uri, study=name)
@@ -79,7 +79,7 @@ def keep_report(name: str, page: str, *, home: Home) -> None:
     Raises:
         UserError: No such study, or the store refused or did not answer.
     """
-    from study.tracking.tracker import attach
+    from study.tracking import attach
 
     with TemporaryDirectory() as folder:
         (Path(folder) / REPORT).write_text(page, encoding="utf-8")
@@ -90,7 +90,7 @@ def _provenance(
     name: str, sweep: SweepRun | None, *, pages: Mapping[str, str], claims: pd.DataFrame | None
 ) -> Provenance:
     from study.report.pages.study import Provenance
-    from study.tracking.tracker import VERSION
+    from study.tracking import VERSION
 
     if sweep is None:
         return Provenance(study=name, pages=pages, claims=claims)

@@ -52,11 +52,11 @@ def is_file(name: str) -> bool:
 
 def _is_study(name: str) -> bool:
     """Whether the store has a study of this name; no answer is a no."""
-    from study.sweep.home import existing_home
+    from study.trial.home import existing_home
 
     try:
         uri = existing_home().tracking_uri
-        from study.tracking.tracker import list_studies
+        from study.tracking import list_studies
 
         return name in list_studies(uri=uri)
     except UserError:
@@ -80,8 +80,8 @@ def load(name: str) -> pd.DataFrame:
 
     if is_file(name):
         return load_results(recorded_file(name.removeprefix(RECORDED)) if name.startswith(RECORDED) else name)
-    from study.sweep.home import existing_home
-    from study.tracking.tracker import read_results
+    from study.tracking import read_results
+    from study.trial.home import existing_home
 
     return as_results(read_results(uri=existing_home().tracking_uri, study=name), where=name)
 
@@ -102,8 +102,8 @@ def load_verdicts(name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         stem = name.removeprefix(RECORDED)
         contrasts, arms = (pd.read_parquet(recorded_file(f"{stem}-{part}")) for part in ("contrasts", "arms"))
         return contrasts, arms
-    from study.sweep.home import existing_home
-    from study.tracking.tracker import read_verdicts
+    from study.tracking import read_verdicts
+    from study.trial.home import existing_home
 
     found = read_verdicts(uri=existing_home().tracking_uri, study=name)
     if found is None:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
 from study.sweep.exemplary import exemplary
-from study.sweep.ledger import Record
-from study.sweep.page_task import Draw
-from study.sweep.workers import TrialFailed, Workers
-from study.tracking.tracker import Tracker, run_name
+from study.sweep.workers.base import TrialFailed, Workers
+from study.tracking import Tracker, run_name
+from study.trial.record import Record
 from study.trial.result import TrialResult
+
+Draw = Callable[[str, str], str]
+"""Makes a page in a worker: a trial's result and what is to be said of its run in, both JSON; HTML out."""
 
 
 def write_pages(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from study.sweep.home import Home, embedded_file
+from study.trial.home import Home
+from study.trial.store_urls import sqlite_file
 
 
 def study_names(home: Home) -> list[str]:
@@ -11,7 +12,7 @@ def study_names(home: Home) -> list[str]:
     Raises:
         UserError: The store cannot be used.
     """
-    file = embedded_file(home.storage_url)
+    file = sqlite_file(home.storage_url)
     if file is not None and not file.exists():
         return []
     from optuna.storages import RDBStorage

@@ -10,8 +10,6 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -21,48 +19,17 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from study.space.samplers import build_sampler
+from study.space.samplers import BuildSampler, build_sampler
 from study.space.samplers.numbered import NumberedSampler
 from study.space.search_space import TRIALS_LIMIT, SearchSpace
-from study.sweep.lock import hide_password
 from study.trial.config import AxisValue, TrialConfig
 from study.trial.errors import UserError
-from study.trial.result import TrialResult
+from study.trial.record import Record
+from study.trial.store_urls import without_password
 
 JOURNAL = "study:record"
 CONFIGURATION = "configuration"
 """User attribute of a listed space's trial: its configuration, which no sampler could suggest again."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """What is known of a finished trial: its result, or why it has none."""
-
-    number: int
-    """Optuna's trial number, 0-based."""
-    config: TrialConfig
-    result: TrialResult | None = None
-    failure: str | None = None
-    end_time: float
-    """Seconds since the epoch."""
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "config": self.config.params(),
-            "result": self.result and self.result.to_json(),
-            "failure": self.failure,
-            "end_time": self.end_time,
-        }
-
-    @classmethod
-    def from_dict(cls, number: int, values: dict[str, Any]) -> Record:
-        return cls(
-            number=number,
-            config=TrialConfig.parse(values["config"]),
-            result=values["result"] and TrialResult.from_json(values["result"]),
-            failure=values["failure"],
-            end_time=values["end_time"],
-        )
 
 
 @contextmanager
@@ -73,7 +40,7 @@ def telling_of_storage_errors(storage_url: str) -> Iterator[None]:
     except (StorageInternalError, SQLAlchemyError, ImportError) as error:
         cause = error.__cause__ or error
         raise UserError(
-            f"the Optuna store {hide_password(storage_url)} cannot be used ({_line(cause)}); "
+            f"the Optuna store {without_password(storage_url)} cannot be used ({_line(cause)}); "
             "every finished trial is kept: run the same command again when that is mended"
         ) from error
 
@@ -96,8 +63,17 @@ class Ledger:
         """Names this very study, wherever its results are told."""
 
     @classmethod
-    def open(cls, *, storage_url: str, name: str, space: SearchSpace, seed: int) -> Ledger:
+    def open(
+        cls, *, storage_url: str, name: str, space: SearchSpace, seed: int, sampler: BuildSampler = build_sampler
+    ) -> Ledger:
         """Create the study, or load it and hold it against the search space.
+
+        Args:
+            storage_url: SQLAlchemy URL of the Optuna store.
+            name: Of the study.
+            space: What is varied.
+            seed: Of the sampler, and of the trials' own seeds.
+            sampler: Makes what chooses the configurations.
 
         Raises:
             UserError: The study was made with another space or seed.
@@ -126,7 +102,7 @@ class Ledger:
         }.items():
             if attributes.get(key) != value:
                 study.set_user_attr(key, value)
-        study.sampler = build_sampler(space, seed=seed, trials_so_far=len(study.get_trials(deepcopy=False)))
+        study.sampler = sampler(space, seed=seed, trials_so_far=len(study.get_trials(deepcopy=False)))
         return cls(storage=storage, study=study, space=space, seed=seed, uid=study.user_attrs["uid"])
 
     def close(self) -> None:

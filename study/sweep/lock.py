@@ -10,6 +10,7 @@ from pathlib import Path
 from time import sleep
 
 from study.trial.errors import UserError
+from study.trial.store_urls import sqlite_file, without_password
 
 POLL_SECONDS = 0.5
 Wait = Callable[[], None]
@@ -62,9 +63,10 @@ def exclusive_study(
         UserError: Another kind of store, or a server that does not answer.
     """
     key = hashlib.sha256(name.encode()).hexdigest()[:16]
-    if storage_url.startswith("sqlite:///"):
+    file = sqlite_file(storage_url)
+    if file is not None:
         # However the URL spells it, one database has one folder of locks.
-        database = Path(storage_url.removeprefix("sqlite:///").partition("?")[0]).resolve()
+        database = file.resolve()
         with exclusive_file(database.with_name(f"{database.name}.locks") / key, on_wait=on_wait, meanwhile=meanwhile):
             yield
         return
@@ -85,7 +87,7 @@ def _advisory_lock(storage_url: str, key: str, *, on_wait: Wait, meanwhile: Wait
         # One connection for as long as the sweep runs, outside any transaction.
         engine = create_engine(storage_url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
         if engine.dialect.name not in queries:
-            raise UserError(f"--storage {storage_url}: takes a sqlite, postgresql or mysql URL")
+            raise UserError(f"--storage {without_password(storage_url)}: takes a sqlite, postgresql or mysql URL")
         query, value = queries[engine.dialect.name]
         connection = engine.connect()
         waited = False
@@ -96,23 +98,12 @@ def _advisory_lock(storage_url: str, key: str, *, on_wait: Wait, meanwhile: Wait
             meanwhile()
             sleep(POLL_SECONDS)
     except (SQLAlchemyError, ImportError) as error:
-        raise UserError(f"--storage {hide_password(storage_url)}: {_first_line(error)}") from error
+        raise UserError(f"--storage {without_password(storage_url)}: {_first_line(error)}") from error
     try:
         yield
     finally:
         connection.close()
         engine.dispose()
-
-
-def hide_password(url: str) -> str:
-    """A store's URL as it may be shown."""
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        return url
 
 
 def _first_line(error: Exception) -> str:

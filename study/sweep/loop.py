@@ -12,26 +12,29 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from study.engine import DEFAULT_ENGINE, SIDE_BY_SIDE, check_population
+from study.engine import SIDE_BY_SIDE, check_population
+from study.space.samplers import BuildSampler, build_sampler
 from study.space.search_space import SearchSpace
-from study.sweep.environment import available_cores, git_commit, machine, versions
-from study.sweep.exemplary_pages import write_pages
-from study.sweep.home import Home
+from study.sweep.description import sweep_note, sweep_params, sweep_tags
+from study.sweep.exemplary_pages import Draw, write_pages
 from study.sweep.interrupt import raise_if_stopped
-from study.sweep.ledger import Ledger, Record, telling_of_storage_errors
+from study.sweep.ledger import Ledger, telling_of_storage_errors
 from study.sweep.lock import exclusive_study
-from study.sweep.page_task import Draw, draw
+from study.sweep.options import SweepOptions
 from study.sweep.progress import Progress
 from study.sweep.schedule import Schedule
-from study.sweep.workers import Train, TrialFailed, Workers, train
-from study.tracking.tracker import VERSION, Tracker
-from study.trial.config import TrialConfig, as_text
-from study.trial.result import OUTCOMES
+from study.sweep.stores import create_stores
+from study.sweep.workers.base import OpenWorkers, TrialFailed, Workers
+from study.tracking import Tracker, Waiting
+from study.trial.config import TrialConfig
+from study.trial.home import Home
+from study.trial.record import Record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,34 +47,11 @@ A sampler that learns from results is asked for one trial at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepOptions:
-    """How a sweep is run; what it is about is in its search space."""
-
-    name: str
-    """Name of the Optuna study and of the MLflow experiment."""
-    seed: int = 0
-    """Seed of the sampler, and of the trials' own seeds."""
-    engine: str = DEFAULT_ENGINE
-    workers: int | None = None
-    """Number of processes; None takes one a GPU or one a core."""
-    population: int | None = None
-    """Trials of one structure that a process trains side by side; None as in `study.sweep.workers.Workers`."""
-    scheduler: str | None = None
-    """Address of a Dask scheduler."""
-    patience: float = 600
-    """Seconds to wait for a tracking server that went away."""
-    command: str = ""
-    """The command line, for the record."""
-    anatomy: bool = False
-    """Whether to write pages of exemplary trials at the end; see `study.sweep.exemplary`."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class SweepReport:
     """What a sweep came to."""
 
     table: pd.DataFrame
-    """The results table, as `study.tracking.tracker.read_results` describes it."""
+    """The results table, as `study.tracking.read_results` describes it."""
     interrupted: bool
     """Whether Ctrl-C or SIGTERM stopped it before all trials were finished; what was finished is kept."""
     experiment_id: str
@@ -85,8 +65,9 @@ def run_sweep(
     home: Home,
     console: Console,
     stop: Event | None = None,
-    train: Train = train,
-    draw: Draw = draw,
+    workers: OpenWorkers | None = None,
+    sampler: BuildSampler = build_sampler,
+    draw: Draw | None = None,
 ) -> SweepReport:
     """Run the trials of a study that are not finished yet, all that `space.trials` asks for.
 
@@ -96,8 +77,9 @@ def run_sweep(
         home: Where to keep it.
         console: Where to show progress.
         stop: Set to end the sweep early, keeping what is finished; see `study.sweep.interrupt`.
-        train: What a worker does with trials.
-        draw: What a worker does to make a trial's page.
+        workers: What trains; None takes processes as the options say.
+        sampler: Makes what chooses the configurations.
+        draw: What a worker does to make the page of an exemplary trial at the end; None makes no pages.
 
     Raises:
         UserError: A store that cannot be used, a study of this name that is another, or a population for an engine
@@ -106,7 +88,7 @@ def run_sweep(
     """
     check_population(options.engine, options.population)
     stop = stop or Event()
-    home.create()
+    create_stores(home)
 
     def say(sentence: str) -> None:
         console.print(sentence, highlight=False, soft_wrap=True)
@@ -121,11 +103,34 @@ def run_sweep(
         ),
     ):
         raise_if_stopped(stop)
-        ledger = Ledger.open(storage_url=home.storage_url, name=options.name, space=space, seed=options.seed)
+        ledger = Ledger.open(
+            storage_url=home.storage_url, name=options.name, space=space, seed=options.seed, sampler=sampler
+        )
         try:
-            return _Sweep(space, options, home, ledger, stop, say, console, train, draw).run()
+            return _Sweep(
+                space,
+                options,
+                home=home,
+                ledger=ledger,
+                workers=workers or partial(_processes, options),
+                draw=draw,
+                progress=Progress(console=console, total=space.trials),
+                say=say,
+                stop=stop,
+            ).run()
         finally:
             ledger.close()
+
+
+def _processes(options: SweepOptions, at_most: int) -> Workers:
+    from study.sweep.workers.dask import DaskWorkers
+
+    return DaskWorkers(
+        count=options.workers,
+        at_most=at_most,
+        scheduler=options.scheduler,
+        population=options.population if options.engine in SIDE_BY_SIDE else 1,
+    )
 
 
 class _Sweep:
@@ -135,40 +140,39 @@ class _Sweep:
         self,
         space: SearchSpace,
         options: SweepOptions,
+        *,
         home: Home,
         ledger: Ledger,
-        stop: Event,
+        workers: OpenWorkers,
+        draw: Draw | None,
+        progress: Progress,
         say: Callable[[str], None],
-        console: Console,
-        train: Train,
-        draw: Draw,
+        stop: Event,
     ) -> None:
         self._space = space
         self._options = options
         self._ledger = ledger
-        self._stop = stop
-        self._say = say
-        self._train = train
+        self._open_workers = workers
         self._draw = draw
+        self._progress = progress
+        self._say = say
+        self._stop = stop
         self._workers: Workers | None = None
         self._configs: dict[int, TrialConfig] = {}
         self._asked_for: set[int] = set()
         self._journalled: deque[Record] = deque()
-        self._progress = Progress(console=console, total=space.trials)
         self._tracker = Tracker(
             uri=home.tracking_uri,
             study=options.name,
             artifacts=home.artifacts,
-            patience=options.patience,
-            meanwhile=self._while_the_tracking_server_is_away,
-            say=say,
+            waiting=Waiting(seconds=options.patience, meanwhile=self._while_the_tracking_server_is_away, say=say),
         )
 
     def run(self) -> SweepReport:
         self._tracker.open(
             uid=self._ledger.uid,
-            tags=_sweep_tags(self._space, self._options),
-            params=_sweep_params(self._space, self._options),
+            tags=sweep_tags(self._space, self._options),
+            params=sweep_params(self._space, self._options),
             axes=self._space.parameters,
             space_yaml=self._space.to_yaml(),
         )
@@ -178,7 +182,7 @@ class _Sweep:
             if left > 0 and not self._stop.is_set():
                 self._train_trials(left)
             else:
-                self._draw_pages(self._open_workers)
+                self._write_pages(self._open_workers)
             table = self._tracker.table()
             interrupted = self._progress.done < self._space.trials
             self._tracker.close(
@@ -202,7 +206,7 @@ class _Sweep:
         self._ledger.requeue()
 
     def _train_trials(self, left: int) -> None:
-        with self._open_workers() as workers:
+        with self._open_workers(left) as workers:
             self._workers = workers
             self._say(
                 f"{self._options.name}: {left} of {self._space.trials} trials to run on {workers.device}, "
@@ -213,20 +217,10 @@ class _Sweep:
                     self._loop(workers, left)
                 finally:
                     self._ledger.requeue()
-            self._draw_pages(lambda pages: nullcontext(workers))
+            self._write_pages(lambda pages: nullcontext(workers))
 
-    def _open_workers(self, most: int | None = None) -> Workers:
-        count = self._options.workers
-        count = count if most is None else min(most, count or available_cores())
-        return Workers(
-            count=count,
-            scheduler=self._options.scheduler,
-            population=self._options.population if self._options.engine in SIDE_BY_SIDE else 1,
-            train=self._train,
-        )
-
-    def _draw_pages(self, workers: Callable[[int], AbstractContextManager[Workers]]) -> None:
-        if self._options.anatomy:
+    def _write_pages(self, workers: Callable[[int], AbstractContextManager[Workers]]) -> None:
+        if self._draw is not None:
             write_pages(
                 (record for record in self._ledger.finished() if record.number in self._asked_for),
                 tracker=self._tracker,
@@ -301,42 +295,3 @@ class _Sweep:
             while self._collect(self._workers, timeout=0):
                 pass
         raise_if_stopped(self._stop)
-
-
-def _sweep_tags(space: SearchSpace, options: SweepOptions) -> dict[str, str]:
-    tags = {f"{VERSION}{package}": number for package, number in versions().items()}
-    tags |= {"command": options.command, "machine": machine(), "search_space": space.source, "about": space.about}
-    commit = git_commit()
-    return tags | ({"mlflow.source.git.commit": commit} if commit else {})
-
-
-def _sweep_params(space: SearchSpace, options: SweepOptions) -> dict[str, str]:
-    values = space.as_dict()
-    params: dict[str, str] = {key: str(values[key]) for key in ("sampler", "updates", "replicates") if key in values}
-    params |= {"sweep_seed": str(options.seed)}
-    return params | {f"fixed.{axis}": as_text(value) for axis, value in space.fixed.items()}
-
-
-def sweep_note(name: str, space: SearchSpace, table: pd.DataFrame) -> str:
-    """Markdown for the parent run's page: what ran and how to read it."""
-    axes = ", ".join(f"`{axis}`" for axis in space.parameters) or "nothing but the seed"
-    counts = {outcome: int((table["outcome"] == outcome).sum()) for outcome in OUTCOMES}
-    done = len(table)
-    share = f" ({counts['diverged'] / done:.0%})" if done else ""
-    budget = f"up to {space.updates}" if space.sampler == "listed" else space.updates
-    return f"""\
-**{name}**: {space.about}
-
-{done} trials: **{counts["diverged"]} diverged**{share}, {counts["survived"]} survived their budget of \
-{budget} updates, {counts["failed"]} failed. Varied: {axes}. Not varied: the minimal example's values, \
-except what `search_space.yaml` fixes.
-
-Each nested run is one trial, named by its number, what it came to, and its activation, learning rate, layers
-and units.
-
-- `time_to_nan` is the 1-based number of the first update whose loss is not finite. It is absent where the trial
-  survived; such a trial is right-censored at `updates`, not free of divergence for ever.
-- `diverged` is 1 or 0: filter with `metrics.diverged = 1`.
-- `loss` by update ends at the last finite value; the tag `loss_at_divergence` says what came then.
-- `results.csv` and `results.parquet` among the artifacts hold the whole table, as `study results {name}` does.
-"""

@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from study.space.search_space import Choices, SearchSpace
-from study.sweep.home import Home
-from study.tracking.views import address
+from study.tracking import address
 from study.trial.config import NONE, as_text
 from study.trial.folders import checkout
+from study.trial.home import Home
 
 if TYPE_CHECKING:
     import pandas as pd

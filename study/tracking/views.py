@@ -1,30 +1,30 @@
-"""A saved view of MLflow's run list, so that a study opens with the columns that matter.
-
-MLflow's UI keeps the views that people save as tags of the experiment: the key names the view, the value is JSON
-with the state of the list, compressed. The UI offers them under "Views" and opens one by its key in the address.
-"""
+"""The view of MLflow's run list in which a study opens, with the columns that matter."""
 
 from __future__ import annotations
 
-import base64
-import json
-import zlib
 from collections.abc import Iterable
 
+from study.tracking.private_mlflow import saved_view_tag, view_address
+
 KEY = "trials"
-TAG = f"mlflow.sharedViewState.{KEY}"
+
+BEFORE_AXES = ("tags.`outcome`", "metrics.`time_to_nan`", "metrics.`updates`", "metrics.`loss`")
+AFTER_AXES = (
+    "metrics.`onset_update`",
+    "tags.`onset_tensor`",
+    "tags.`onset_layer`",
+    "metrics.`onset_timestep`",
+    "metrics.`nonfinite_weight`",
+)
 
 
-def saved_view(axes: Iterable[str], *, created: int) -> str:
-    """The tag's value: outcome, time-to-NaN, onset and the axes that vary, soonest NaN first.
+def view_tag(axes: Iterable[str], *, created: int) -> dict[str, str]:
+    """The tag of an experiment that keeps the view: outcome, time-to-NaN, onset and axes, soonest NaN first.
 
     Args:
         axes: Names of params to show.
         created: Time of making, milliseconds since the epoch.
     """
-    columns = ["tags.`outcome`", "metrics.`time_to_nan`", "metrics.`updates`", "metrics.`loss`"]
-    onset = ["metrics.`onset_update`", "tags.`onset_tensor`", "tags.`onset_layer`", "metrics.`onset_timestep`"]
-    columns += [*onset, "metrics.`nonfinite_weight`"]
     state = {
         "searchFilter": "tags.`study.role` = 'trial'",
         "orderByKey": "metrics.`time_to_nan`",
@@ -33,7 +33,7 @@ def saved_view(axes: Iterable[str], *, created: int) -> str:
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
-        "selectedColumns": [*columns, *(f"params.`{axis}`" for axis in axes)],
+        "selectedColumns": [*BEFORE_AXES, *AFTER_AXES, *(f"params.`{axis}`" for axis in axes)],
         "columnOrder": [],
         "columnWidths": {},
         "runsHiddenMode": "FIRST_10_RUNS",
@@ -46,12 +46,9 @@ def saved_view(axes: Iterable[str], *, created: int) -> str:
         "groupsExpanded": {},
         "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
     }
-    packed = base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
-    return json.dumps(
-        {"name": "Trials, soonest NaN first", "createdAt": created, "updatedAt": created, "state": f"deflate;{packed}"}
-    )
+    return saved_view_tag(KEY, name="Trials, soonest NaN first", state=state, created=created)
 
 
 def address(experiment_id: str) -> str:
     """Where the view is, behind the address of the MLflow UI."""
-    return f"/#/experiments/{experiment_id}/runs?viewStateShareKey={KEY}"
+    return view_address(experiment_id, key=KEY)

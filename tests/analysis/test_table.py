@@ -10,7 +10,7 @@ import pytest
 from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
 
 from study.analysis.table import COLUMNS, as_results, columns_table, durations, load_results, usable, varying_axes
-from study.tracking.tracker import table_of
+from study.tracking.reader import table_of
 from study.trial.config import AXES, TrialConfig
 from study.trial.errors import UserError
 from tests.analysis.made_up_trials import results_table

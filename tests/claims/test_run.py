@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient
 from study.claims.contrast import trials_of
 from study.claims.file import load_claims
 from study.claims.run import choose
-from study.tracking.tracker import read_results
+from study.tracking import read_results
 from study.trial.errors import UserError
 from tests.conftest import ROOT
 from tests.stores import assert_whole_and_equal, mlflow_runs

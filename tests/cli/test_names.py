@@ -10,8 +10,8 @@ import pytest
 
 from study.cli.names import fault_of, study_name
 from study.report.tables import is_file
-from study.sweep.home import Home
 from study.trial.errors import UserError
+from study.trial.home import Home
 from tests.cli.conftest import Cli
 
 TAKEN_OTHERWISE = (

@@ -26,7 +26,7 @@ def started(home: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The commands that the process became, in a home with one study."""
     home.mkdir()
     (home / "mlflow.db").touch()
-    monkeypatch.setattr("study.tracking.tracker.list_studies", lambda uri: {"mine": "7"})
+    monkeypatch.setattr("study.tracking.list_studies", lambda uri: {"mine": "7"})
     commands: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda program, arguments: commands.append([program, *arguments]))
     return commands

@@ -24,11 +24,12 @@ from study.report.figures.anatomy import Scale, fitted_growth
 from study.report.pages.anatomy import About, number, other_versions, render, warnings
 from study.sweep.exemplary import LONGEST_SECONDS, exemplary
 from study.sweep.exemplary_pages import NOT_WRITTEN, write_pages
-from study.sweep.ledger import Record
-from study.sweep.workers import TrialFailed
-from study.tracking.tracker import NOTE, read_results
+from study.sweep.workers.base import TrialFailed
+from study.tracking import read_results
+from study.tracking.client import NOTE
 from study.trial.anatomy import Anatomy
 from study.trial.config import TrialConfig
+from study.trial.record import Record
 from study.trial.reduction import Heatmap, Histogram, Statistics
 from study.trial.result import TrialResult
 from study.trial.sentence import verdict

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from mlflow.tracking import MlflowClient
 
 from study.cli.main import study
-from study.tracking.tracker import attach, keep_anatomy
+from study.tracking import attach, keep_anatomy
 from tests.analysis.made_up_trials import results_table
 from tests.stores import mlflow_runs
 from tests.sweep.test_loop import Drive, finish

@@ -8,9 +8,10 @@ import pytest
 
 from study.space.file import parse
 from study.space.search_space import SearchSpace, check_trials
-from study.sweep.ledger import Ledger, Record
+from study.sweep.ledger import Ledger
 from study.trial.config import TrialConfig
 from study.trial.errors import UserError
+from study.trial.record import Record
 from study.trial.result import TrialResult
 from tests.stores import assert_whole_and_equal, optuna_trials
 from tests.sweep.test_loop import Drive, finish, wait_for_trials

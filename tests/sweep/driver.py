@@ -59,23 +59,31 @@ def main(space: str, trials: str, name: str, mode: str = "plain") -> int:
 
         from study.space.file import load
         from study.space.search_space import check_trials
-        from study.sweep.home import Home
-        from study.sweep.loop import SweepOptions, run_sweep
+        from study.sweep.loop import run_sweep
+        from study.sweep.options import SweepOptions
+        from study.sweep.workers.dask import DaskWorkers
         from study.trial.errors import UserError
         from study.trial.folders import space_folders
+        from study.trial.home import Home
 
         home = Home.find()
         train = partial(made_up, mode=mode, folder=str(home.folder))
         options = SweepOptions(
             name=name,
-            workers=2,
-            population=int(os.environ.get("POPULATION", "1")),
             patience=float(os.environ.get("PATIENCE", "60")),
+        )
+        workers = partial(
+            DaskWorkers,
+            count=2,
+            population=int(os.environ.get("POPULATION", "1")),
             scheduler=os.environ.get("SCHEDULER"),
+            train=train,
         )
         try:
             parsed = check_trials(load(space, folders=space_folders()), int(trials))
-            report = run_sweep(parsed, options, home=home, console=Console(), stop=stop, train=train)
+            report = run_sweep(
+                parsed, options, home=home, console=Console(), stop=stop, workers=lambda at_most: workers()
+            )
         except KeyboardInterrupt:
             return 130
         except UserError as error:

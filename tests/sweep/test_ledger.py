@@ -8,8 +8,9 @@ import pytest
 from study.space.file import parse
 from study.space.samplers import build_sampler
 from study.space.search_space import TRIALS_LIMIT, SearchSpace
-from study.sweep.ledger import Ledger, Record
+from study.sweep.ledger import Ledger
 from study.trial.config import TrialConfig
+from study.trial.record import Record
 from study.trial.result import TrialResult
 
 TRIALS = 12

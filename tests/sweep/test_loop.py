@@ -20,7 +20,7 @@ import pytest
 from distributed import LocalCluster
 
 from study.engine import GPU_POPULATION
-from study.sweep import workers
+from study.sweep.workers import dask
 from study.trial.config import TrialConfig
 from tests.stores import assert_whole_and_equal, mlflow_runs, optuna_trials
 from tests.sweep.driver import made_up
@@ -119,11 +119,11 @@ def test_trials_of_a_population_are_handed_out_together_and_fail_alone(
 def test_on_gpus_the_engine_chooses_the_population_unless_it_is_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "visible_gpus", lambda: ("0",))
+    monkeypatch.setattr(dask, "visible_gpus", lambda: ("0",))
     train = partial(made_up, mode="plain", folder=str(tmp_path))
     trials = [(seed, TrialConfig(seed=seed, updates=3)) for seed in range(3)]
     for population, together in ((None, GPU_POPULATION), (2, 2)):
-        with workers.Workers(population=population, train=train) as processes:
+        with dask.DaskWorkers(population=population, train=train) as processes:
             assert (processes.device, processes.count, processes.together) == ("1 GPU", 1, together)
             processes.submit(trials, engine="compiled")
             assert (processes.busy, processes.free) == (3, None)

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from study.space.search_space import Choices, Range, SearchSpace
 from study.sweep import summary
-from study.sweep.home import Home
 from study.sweep.loop import SweepReport
 from study.sweep.summary import summarise
+from study.trial.home import Home
 from tests.analysis.made_up_trials import results_table
 
 RELU_OR_TANH = Choices(values=("relu", "tanh"))

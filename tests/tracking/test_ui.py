@@ -15,8 +15,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from study.tracking.tracker import list_studies
-from study.tracking.views import address
+from study.tracking import address, list_studies
 from tests.conftest import ROOT
 from tests.sweep.test_loop import Drive, finish, free_port
 

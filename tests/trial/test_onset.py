@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 
-from study.sweep.ledger import Record
-from study.tracking.tracker import NOTE, trial_metrics, trial_tags
+from study.tracking.client import NOTE
+from study.tracking.trial_run import trial_metrics, trial_tags
 from study.trial.growth import FIGURES, Growth, kept_updates
 from study.trial.onset import Onset
+from study.trial.record import Record
 from study.trial.result import TrialResult
 from study.trial.sentence import verdict
 from tests.trial.results import LOSSES, onset, result

@@ -8,12 +8,18 @@ leaves choices and conditional parameters to independent random draws.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from study.space.search_space import SearchSpace
+
+
+class BuildSampler(Protocol):
+    """Makes the sampler of a study; `build_sampler` is the one that reads the space's own wish."""
+
+    def __call__(self, space: SearchSpace, *, seed: int, trials_so_far: int = 0) -> BaseSampler: ...
 
 
 def build_sampler(space: SearchSpace, *, seed: int, trials_so_far: int = 0) -> BaseSampler:

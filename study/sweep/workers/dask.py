@@ -6,14 +6,11 @@ import logging
 import os
 import re
 import signal
-import subprocess
-import sys
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any
@@ -25,8 +22,10 @@ import dask
 import distributed
 
 from study.engine import GPU_POPULATION
-from study.sweep.environment import available_cores
+from study.sweep.workers.base import Train, TrialFailed, Workers, train, why
+from study.sweep.workers.gpus import visible_gpus
 from study.trial.config import TrialConfig
+from study.trial.environment import available_cores
 from study.trial.errors import UserError
 from study.trial.result import TrialResult
 
@@ -35,21 +34,6 @@ LIVES = 3
 
 RESULT_SECONDS = 30
 """How long a worker may take to hand over a result."""
-
-Train = Callable[[Sequence[str], str, int | None], list[str]]
-"""Configs, engine and population in, results out, as text: what travels does not depend on the project's classes."""
-
-
-def train(configs: Sequence[str], engine: str, population: int | None) -> list[str]:
-    """Run trials of one structure in a worker: configs as JSON in, results as JSON out, in the same order."""
-    from study.engine import run
-
-    parsed = [TrialConfig.model_validate_json(config) for config in configs]
-    return [result.to_json() for result in run(parsed, engine=engine, population=population)]
-
-
-class TrialFailed(Exception):
-    """A trial that has no result; the message says why."""
 
 
 class _Worker(distributed.WorkerPlugin):  # type: ignore[misc]
@@ -77,20 +61,16 @@ class _Task:
     attempt: int
 
 
-class Workers:
+class DaskWorkers(Workers):
     """Processes that train trials, each one at a time or as many of one structure as the population is.
 
     Args:
         count: Number of processes; None takes one a GPU, or one a core where there is no GPU.
+        at_most: Number of tasks that there are for them.
         scheduler: Address of a Dask scheduler to use instead of processes of this machine.
         population: Trials that a process trains side by side; None leaves it to the engine on this machine's GPUs, and
             takes 1 elsewhere.
         train: What a worker does with trials.
-
-    Attributes:
-        device: What trains, in words.
-        count: Number of processes.
-        together: How many trials of one structure a process can be handed at a time.
 
     Raises:
         UserError: The scheduler does not answer.
@@ -100,6 +80,7 @@ class Workers:
         self,
         *,
         count: int | None = None,
+        at_most: int | None = None,
         scheduler: str | None = None,
         population: int | None = None,
         train: Train = train,
@@ -137,6 +118,8 @@ class Workers:
             return
         gpus = visible_gpus()
         self.count = count or len(gpus) or available_cores()
+        if at_most is not None:
+            self.count = min(self.count, max(1, at_most))
         self.device = f"{len(gpus)} GPU{'s' * (len(gpus) > 1)}" if gpus else "CPU"
         if gpus and population is None:
             self._population, self.together = None, GPU_POPULATION
@@ -158,9 +141,6 @@ class Workers:
         self._client.register_plugin(_Worker(gpus=gpus))
         self._free = list(range(self.count))
 
-    def __enter__(self) -> Workers:
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -170,16 +150,13 @@ class Workers:
 
     @property
     def busy(self) -> int:
-        """Number of trials submitted and not collected."""
         return len(self._collected) + sum(len(task.trials) for task in (*self._tasks.values(), *self._waiting))
 
     @property
     def free(self) -> int | None:
-        """Number of a worker without trials."""
         return self._free[0] if self._free else None
 
     def submit(self, trials: Sequence[tuple[int, TrialConfig]], *, engine: str) -> None:
-        """Hand in trials, by number, for the worker that is `free`; more than one must be of one structure."""
         self._submit(_Task(trials=tuple(trials), worker=self._free.pop(0), engine=engine, attempt=1))
 
     def _submit(self, task: _Task) -> None:
@@ -199,11 +176,6 @@ class Workers:
         future.add_done_callback(self._done.put)
 
     def collect(self, *, timeout: float) -> tuple[int, TrialResult | TrialFailed] | None:
-        """The next finished trial: its number, and its result or why it has none. None after `timeout` seconds.
-
-        Raises:
-            UserError: The scheduler went away.
-        """
         if not self._collected:
             self._await(timeout)
         while self._waiting and self._free:
@@ -234,8 +206,8 @@ class Workers:
         if task.attempt < LIVES:
             self._again(task, attempt=task.attempt + 1)
             return
-        why = TrialFailed(f"its result was lost with its worker process {LIVES} times")
-        self._collected.extend((number, why) for number, _ in task.trials)
+        lost = TrialFailed(f"its result was lost with its worker process {LIVES} times")
+        self._collected.extend((number, lost) for number, _ in task.trials)
 
     def _again(self, task: _Task, *, attempt: int) -> None:
         """Give a task another life, in the worker that had it."""
@@ -248,28 +220,18 @@ class Workers:
             # Nobody knows which of them it was: each by itself from here on, with all its lives.
             self._waiting.extend(replace(task, trials=(trial,), attempt=1) for trial in task.trials)
             return
-        why = _why(error)
+        reason = why(error)
         if isinstance(error, distributed.KilledWorker):
             lost = task.attempt + error.allowed_failures
             if lost < LIVES:
                 self._again(task, attempt=lost + 1)
                 return
-            why = f"its worker process died {lost} times, for example for want of memory"
-        self._collected.append((task.trials[0][0], TrialFailed(why)))
+            reason = f"its worker process died {lost} times, for example for want of memory"
+        self._collected.append((task.trials[0][0], TrialFailed(reason)))
 
     def apply(
         self, function: Callable[..., str], calls: Sequence[tuple[str, ...]], *, stop: Callable[[], bool]
     ) -> Iterator[tuple[int, str | TrialFailed]]:
-        """Run a function of texts in the workers, once for each call; what travels is text, as with trials.
-
-        Args:
-            function: What to run.
-            calls: Its arguments.
-            stop: Asked again and again; once it says yes, the rest is given up.
-
-        Yields:
-            The place of a call in `calls`, and the text or why there is none; in the order in which they finish.
-        """
         done: SimpleQueue[distributed.Future] = SimpleQueue()
         places: dict[str, int] = {}
         futures = []
@@ -286,7 +248,7 @@ class Workers:
                     continue
                 place = places.pop(future.key)
                 if future.status == "error":
-                    yield place, TrialFailed(_why(future.exception()))
+                    yield place, TrialFailed(why(future.exception()))
                 else:
                     yield place, self._fetch(future) or TrialFailed("its text was lost with its worker process")
         finally:
@@ -325,30 +287,3 @@ def _sigint_kept_for_later() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-def _why(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:400]}"
-
-
-def visible_gpus() -> tuple[str, ...]:
-    """GPUs that TensorFlow sees, by the names that CUDA_VISIBLE_DEVICES takes.
-
-    Asked in a process of its own, and only where there is a driver: the command itself must stay free of
-    TensorFlow, which would take a share of the GPU's memory.
-    """
-    if not any(Path(driver).exists() for driver in ("/dev/nvidiactl", "/dev/dxg")):
-        return ()
-    code = "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')))"
-    answer = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
-    lines = answer.stdout.split()
-    count = int(lines[-1]) if lines and lines[-1].isdigit() else 0
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return tuple(chosen.split(",")[:count]) if chosen else tuple(str(index) for index in range(count))

@@ -1,0 +1,223 @@
+"""Reads studies, sweeps and trials back from MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from study.tracking.client import (
+    ANATOMY,
+    FINAL,
+    SWEEP_RUNS,
+    TRIAL,
+    TRIAL_RUNS,
+    VERDICT_TABLES,
+    VERSION,
+    client_of,
+    list_studies,
+    read_artifact,
+    reading,
+    reason,
+    search_runs,
+    shown_uri,
+)
+from study.trial.config import AXES, NONE, TrialConfig, kind_of
+from study.trial.errors import UserError
+from study.trial.growth import FIGURES
+from study.trial.onset import ONSET_NUMBERS, ONSET_TEXTS
+from study.trial.result import TrialResult
+from study.trial.timeline import TIMELINE, timeline_column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_results(*, uri: str, study: str) -> pd.DataFrame:
+    """The results table of a study: one row a trial, by trial number.
+
+    Columns: `trial_number`, `outcome` (diverged, survived or failed), `time_to_nan` (missing where the trial
+    did not diverge), `updates` (those run), `wall_seconds`, every axis (`updates` under the name `budget`),
+    the timeline (`nonfinite_gate` and so on, `loss_exceeded`), the onset (`onset_update`, `onset_phase`,
+    `onset_layer`, `onset_direction`, `onset_tensor`, `onset_value`, `onset_warning`, `onset_timestep`, `onset_sample`,
+    `onset_unit`),
+    the last finite value of each of `study.trial.growth.FIGURES`, `engine`, `device`, `loss_at_divergence`, `failure`,
+    `run_id`.
+
+    Raises:
+        UserError: No such study, or no answer from the store.
+    """
+    client = client_of(uri)
+    try:
+        experiment = client.get_experiment_by_name(study)
+        if experiment is None:
+            known = ", ".join(list_studies(uri=uri)) or "none yet"
+            raise UserError(f"{study}: no such study in {shown_uri(uri)}; there are {known}")
+        return table_of(search_runs(client, experiment.experiment_id, TRIAL_RUNS))
+    except MlflowException as error:
+        raise UserError(f"the MLflow store {shown_uri(uri)} cannot be read ({reason(error)})") from error
+
+
+def table_of(runs: Iterable[Run]) -> pd.DataFrame:
+    """The results table of these runs, as `read_results` describes it."""
+    import pandas as pd
+
+    # The axis `updates` is the budget; the column of that name is what was run.
+    axes = {"budget" if axis == "updates" else axis: kind_of(axis) for axis in AXES}
+    outcome = ("trial_number", "outcome", "time_to_nan", "updates", "wall_seconds")
+    about = ("engine", "device", "loss_at_divergence", "failure", "run_id")
+    numbers = [timeline_column(event) for event in TIMELINE] + [f"onset_{name}" for name in ONSET_NUMBERS]
+    texts = [f"onset_{name}" for name in ONSET_TEXTS]
+    rows = [_row(run, metrics=[*numbers, *FIGURES], tags=texts) for run in runs if run.info.status in FINAL]
+    table = pd.DataFrame(rows, columns=[*outcome, *axes, *numbers, *texts, *FIGURES, *about])
+    for axis, kind in axes.items():
+        if kind in (int, float):
+            column = pd.to_numeric(table[axis].where(table[axis] != NONE))
+            table[axis] = column.astype("Int64" if kind is int else "float64")
+        elif kind is bool:
+            table[axis] = table[axis].map({"true": True, "false": False}).astype("boolean")
+    for name in ("trial_number", "time_to_nan", "updates", *numbers):
+        table[name] = table[name].astype("Int64")
+    for name in FIGURES:
+        table[name] = table[name].astype("float64")
+    return table.sort_values("trial_number", ignore_index=True)
+
+
+def _row(run: Run, *, metrics: Iterable[str], tags: Iterable[str]) -> dict[str, Any]:
+    given, params = run.data.metrics, dict(run.data.params)
+    return {
+        **{axis: params.get(axis) for axis in AXES if axis != "updates"},
+        "budget": params.get("updates"),
+        "trial_number": int(run.data.tags["trial_number"]),
+        "run_id": run.info.run_id,
+        **{name: given.get(name) for name in ("time_to_nan", "updates", "wall_seconds", *metrics)},
+        **{name: run.data.tags.get(name) for name in ("outcome", "engine", "device", "loss_at_divergence", "failure")},
+        **{name: run.data.tags.get(name) for name in tags},
+    }
+
+
+def read_trial(run_id: str, *, uri: str) -> TrialResult:
+    """The result of one tracked trial, its losses to the last bit.
+
+    Raises:
+        UserError: No such run, a run that is no trial's or has no result, or no answer from the store.
+    """
+    return read_run(run_id, uri=uri).result
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackedTrial:
+    """What MLflow knows of one trial."""
+
+    result: TrialResult
+    """Its losses are the same to the last bit; without timeline, onset and growth."""
+    name: str
+    """Of the run."""
+    versions: Mapping[str, str]
+    """Versions that the sweep ran with, by package."""
+
+
+def read_run(run_id: str, *, uri: str) -> TrackedTrial:
+    """One tracked trial; errors as of `read_trial`."""
+    client = client_of(uri)
+    try:
+        run = client.get_run(run_id)
+        history = client.get_metric_history(run_id, "loss")
+        parent = run.data.tags.get("mlflow.parentRunId")
+        of_sweep = client.get_run(parent).data.tags if parent else {}
+    except MlflowException as error:
+        if error.get_http_status_code() in (400, 404):
+            raise UserError(
+                f"{run_id}: no such run in {shown_uri(uri)}; `study results STUDY` lists run ids"
+            ) from error
+        raise UserError(f"the MLflow store {shown_uri(uri)} cannot be read ({reason(error)})") from error
+    tags = run.data.tags
+    if tags.get("study.role") != TRIAL:
+        raise UserError(f"{run_id}: is not the run of a trial; `study results STUDY` lists those")
+    if run.info.status != "FINISHED":
+        raise UserError(f"{run_id}: the trial has no result ({tags.get('failure', 'it was not finished')})")
+    losses = [metric.value for metric in sorted(history, key=lambda metric: metric.step)]
+    if "loss_at_divergence" in tags:
+        losses.append(float(tags["loss_at_divergence"]))
+    result = TrialResult(
+        config=TrialConfig.parse(run.data.params, where=run_id),
+        loss=tuple(losses),
+        engine=tags["engine"],
+        device=tags["device"],
+        seconds=run.data.metrics["wall_seconds"],
+        population=int(tags.get("population", "1")),
+    )
+    versions = {key.removeprefix(VERSION): value for key, value in of_sweep.items() if key.startswith(VERSION)}
+    return TrackedTrial(result=result, name=str(run.info.run_name), versions=versions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRun:
+    """What a study's parent run keeps of how it ran."""
+
+    run_id: str
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    space_yaml: str
+    """Empty where it is not there."""
+
+
+def read_sweep(*, uri: str, study: str) -> SweepRun | None:
+    """The parent run of a study; None where there is none, as in a study that was never opened.
+
+    Raises:
+        UserError: No such study, or no answer from the store.
+    """
+    client = client_of(uri)
+    with reading(uri):
+        experiment = client.get_experiment_by_name(study)
+        if experiment is None:
+            raise UserError(f"{study}: no such study in {shown_uri(uri)}")
+        run = next(iter(search_runs(client, experiment.experiment_id, SWEEP_RUNS)), None)
+        if run is None:
+            return None
+        text = read_artifact(
+            client, run.info.run_id, "search_space.yaml", lambda path: path.read_text(encoding="utf-8")
+        )
+    return SweepRun(
+        run_id=run.info.run_id, tags=dict(run.data.tags), params=dict(run.data.params), space_yaml=text or ""
+    )
+
+
+def read_verdicts(*, uri: str, study: str) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+    """The verdicts that `study claims` kept with a study's parent run: contrasts and arms; None without any.
+
+    Raises:
+        UserError: No such study, or no answer from the store.
+    """
+    import pandas as pd
+
+    sweep = read_sweep(uri=uri, study=study)
+    if sweep is None:
+        return None
+    client = client_of(uri)
+    with reading(uri):
+        tables = [read_artifact(client, sweep.run_id, f"{name}.parquet", pd.read_parquet) for name in VERDICT_TABLES]
+    contrasts, arms = tables
+    return None if contrasts is None or arms is None else (contrasts, arms)
+
+
+def pages_of(run_ids: Iterable[str], *, uri: str) -> dict[str, Path | None]:
+    """The runs that have a page of their anatomy, and where its file is if that is on this machine.
+
+    Raises:
+        UserError: No answer from the store.
+    """
+    client = client_of(uri)
+    found: dict[str, Path | None] = {}
+    with reading(uri):
+        for run_id in run_ids:
+            if ANATOMY not in {file.path for file in client.list_artifacts(run_id)}:
+                continue
+            folder = Path(str(client.get_run(run_id).info.artifact_uri).removeprefix("file://"))
+            found[run_id] = folder / ANATOMY if (folder / ANATOMY).is_file() else None
+    return found

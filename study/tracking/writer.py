@@ -1,0 +1,267 @@
+"""Writes a study to MLflow, so that a kill, an outage or a lost answer leaves no run half written or twice."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from mlflow.entities import Metric, Param, Run, RunTag
+
+from study.tracking.client import (
+    ANATOMY,
+    FINAL,
+    NOTE,
+    STORE_ERRORS,
+    SWEEP,
+    SWEEP_RUNS,
+    TRIAL,
+    TRIAL_RUNS,
+    client_of,
+    may_pass,
+    reason,
+    search_runs,
+    shown_uri,
+)
+from study.tracking.patience import Patience, Waiting
+from study.tracking.private_mlflow import KIND
+from study.tracking.reader import table_of
+from study.tracking.trial_run import EXPERIMENT_NOTE, run_name, trial_metrics, trial_tags
+from study.tracking.views import view_tag
+from study.trial.errors import UserError
+from study.trial.record import Record
+from study.trial.result import OUTCOMES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+METRICS_PER_BATCH = 1000
+"""MLflow's own limit for one request."""
+
+
+class Tracker:
+    """Writes one study to MLflow and reads it back.
+
+    Args:
+        uri: MLflow tracking URI.
+        study: The study's name, and so the experiment's.
+        artifacts: Where artifacts of a new experiment go; None leaves it to the tracking server.
+        waiting: How to wait for a server that went away.
+    """
+
+    def __init__(self, *, uri: str, study: str, artifacts: Path | None = None, waiting: Waiting | None = None) -> None:
+        self._client = client_of(uri)
+        self._uri = uri
+        self._study = study
+        self._artifacts = artifacts
+        self._patience = Patience(
+            f"the MLflow store {shown_uri(uri)}",
+            errors=STORE_ERRORS,
+            may_pass=may_pass,
+            reason=reason,
+            waiting=waiting or Waiting(),
+        )
+        self._experiment_id = ""
+        self._sweep_id = ""
+        self._written: dict[int, str] = {}
+
+    def open(
+        self, *, uid: str, tags: Mapping[str, str], params: Mapping[str, str], axes: Iterable[str], space_yaml: str
+    ) -> None:
+        """Create the experiment and the parent run, or take up those of an earlier, interrupted sweep.
+
+        Half-written runs are removed. A server that does not answer now is not waited for.
+
+        Args:
+            uid: What tells this study from another of its name.
+            tags: Tags of the parent run; those of an earlier sweep are overwritten.
+            params: Params of the parent run.
+            axes: The axes that vary, shown as columns in the saved view of the run list.
+            space_yaml: The search space, kept as an artifact.
+
+        Raises:
+            UserError: No answer, or the experiment belongs to another study or lies in MLflow's trash.
+        """
+        try:
+            self._experiment_id = self._find_or_create_experiment(uid, axes)
+            self._take_up_runs()
+            if not self._sweep_id:
+                self._sweep_id = self._create_run(SWEEP, f"sweep {self._study}", parent=None, tags=dict(tags))
+            else:
+                self._client.update_run(self._sweep_id, status="RUNNING")
+                for key, value in tags.items():
+                    self._client.set_tag(self._sweep_id, key, value)
+            self._client.log_batch(self._sweep_id, params=[Param(key, value) for key, value in params.items()])
+            self._client.log_text(self._sweep_id, space_yaml, "search_space.yaml")
+        except (*STORE_ERRORS, ImportError) as error:
+            raise UserError(
+                f"the MLflow store {shown_uri(self._uri)} cannot be used ({reason(error)}); "
+                "start it, or set MLFLOW_TRACKING_URI to another"
+            ) from error
+
+    def abandon(self) -> None:
+        """Mark the parent run as killed if that can be done at once; what cannot be, the next sweep takes up."""
+        with contextlib.suppress(Exception):
+            if self._sweep_id:
+                self._client.set_terminated(self._sweep_id, status="KILLED")
+
+    @property
+    def written(self) -> Mapping[int, str]:
+        """Run ids of the trials that MLflow holds completely, by trial number."""
+        return self._written
+
+    @property
+    def experiment_id(self) -> str:
+        return self._experiment_id
+
+    def log_trial(self, record: Record) -> str:
+        """Write a finished trial as a nested run, once: a run that is already there is left as it is.
+
+        Returns:
+            The run's id.
+
+        Raises:
+            UserError: The server went away and did not come back in time. The trial can be written later.
+        """
+        if record.number not in self._written:
+            self._written[record.number] = self._patience.wait_out(
+                lambda: self._write_trial(record), again=lambda: self._find_or_write_trial(record)
+            )
+        return self._written[record.number]
+
+    def has_anatomy(self, run_id: str) -> bool:
+        """Whether a trial's run has its page already."""
+        return self._patience.wait_out(lambda: ANATOMY in {file.path for file in self._client.list_artifacts(run_id)})
+
+    def log_anatomy(self, run_id: str, page: str) -> None:
+        """Keep a trial's page in its run."""
+        self._patience.wait_out(lambda: self._client.log_text(run_id, page, ANATOMY))
+
+    def close(self, *, status: str, table: pd.DataFrame, note: str) -> None:
+        """End the parent run with counts, the results table and a description.
+
+        Args:
+            status: `FINISHED` or `KILLED`.
+            table: The results table.
+            note: Markdown shown on the run's page.
+        """
+        self._patience.wait_out(lambda: self._write_close(status, table, note))
+
+    def _write_close(self, status: str, table: pd.DataFrame, note: str) -> None:
+        now = _milliseconds(time.time())
+        metrics = [
+            Metric(f"trials_{outcome}", float((table["outcome"] == outcome).sum()), now, 0) for outcome in OUTCOMES
+        ]
+        self._client.log_batch(self._sweep_id, metrics=metrics, tags=[RunTag(NOTE, note)])
+        with TemporaryDirectory() as folder:
+            for ending, write in (("csv", table.to_csv), ("parquet", table.to_parquet)):
+                path = Path(folder) / f"results.{ending}"
+                write(path, index=False)
+                self._client.log_artifact(self._sweep_id, str(path))
+        self._client.set_terminated(self._sweep_id, status=status, end_time=now)
+
+    def _find_or_create_experiment(self, uid: str, axes: Iterable[str]) -> str:
+        experiment = self._client.get_experiment_by_name(self._study)
+        if experiment is None:
+            location = str(self._artifacts / self._study) if self._artifacts else None
+            tags = {
+                "study.uid": uid,
+                NOTE: EXPERIMENT_NOTE,
+                **KIND,
+                **view_tag(axes, created=_milliseconds(time.time())),
+            }
+            experiment_id: str = self._client.create_experiment(self._study, artifact_location=location, tags=tags)
+            return experiment_id
+        if experiment.lifecycle_stage != "active":
+            raise UserError(f"--name {self._study}: the experiment is in MLflow's trash; restore it or choose a name")
+        if experiment.tags.get("study.uid") != uid:
+            raise UserError(
+                f"--name {self._study}: MLflow already has an experiment of this name that is not of this "
+                "Optuna study; choose another name"
+            )
+        return str(experiment.experiment_id)
+
+    def _take_up_runs(self) -> None:
+        for run in self._runs():
+            if run.data.tags.get("study.role") == SWEEP:
+                self._sweep_id = run.info.run_id
+            elif run.data.tags.get("study.role") != TRIAL:
+                continue
+            elif run.info.status in FINAL:
+                self._written[int(run.data.tags["trial_number"])] = run.info.run_id
+            else:
+                self._client.delete_run(run.info.run_id)
+
+    def _find_or_write_trial(self, record: Record) -> str:
+        # An answer may have been lost on the way back: what was asked for may be there, wholly or in part.
+        for run in self._runs(f"tags.trial_number = '{record.number}'"):
+            if run.info.status in FINAL:
+                return str(run.info.run_id)
+            self._client.delete_run(run.info.run_id)
+        return self._write_trial(record)
+
+    def _write_trial(self, record: Record) -> str:
+        result = record.result
+        seconds = result.seconds if result else 0.0
+        start, end = _milliseconds(record.end_time - seconds), _milliseconds(record.end_time)
+        run_id = self._create_run(TRIAL, run_name(record), parent=self._sweep_id, tags=trial_tags(record), start=start)
+        params = [Param(name, value) for name, value in record.config.params().items()]
+        metrics = list(trial_metrics(result, start=start, end=end)) if result else []
+        self._client.log_batch(run_id, params=params, metrics=metrics[:METRICS_PER_BATCH])
+        for first in range(METRICS_PER_BATCH, len(metrics), METRICS_PER_BATCH):
+            self._client.log_batch(run_id, metrics=metrics[first : first + METRICS_PER_BATCH])
+        self._client.set_terminated(run_id, status="FINISHED" if result else "FAILED", end_time=end)
+        return run_id
+
+    def _create_run(
+        self, role: str, name: str, *, parent: str | None, tags: dict[str, str], start: int | None = None
+    ) -> str:
+        tags = {"study.role": role, **tags} | ({"mlflow.parentRunId": parent} if parent else {})
+        run: Run = self._client.create_run(self._experiment_id, run_name=name, tags=tags, start_time=start)
+        return str(run.info.run_id)
+
+    def _runs(self, query: str = "") -> list[Run]:
+        return list(search_runs(self._client, self._experiment_id, query))
+
+    def table(self) -> pd.DataFrame:
+        """The results table of the study, as `read_results` gives it."""
+        return self._patience.wait_out(lambda: table_of(self._runs(TRIAL_RUNS)))
+
+
+def keep_anatomy(run_id: str, page: str, *, uri: str) -> None:
+    """Keep a trial's page in its run, in place of an earlier one.
+
+    Raises:
+        UserError: The store refused, or did not answer.
+    """
+    try:
+        client_of(uri).log_text(run_id, page, ANATOMY)
+    except STORE_ERRORS as error:
+        raise UserError(
+            f"the MLflow store {shown_uri(uri)} did not take {ANATOMY} for run {run_id} ({reason(error)})"
+        ) from error
+
+
+def attach(*, uri: str, study: str, folder: Path, tags: Mapping[str, str]) -> None:
+    """Keep the files of a folder as artifacts of a study's parent run, and tags with it.
+
+    Raises:
+        UserError: No such study, or no answer from the store.
+    """
+    client = client_of(uri)
+    try:
+        experiment = client.get_experiment_by_name(study)
+        runs = [] if experiment is None else list(search_runs(client, experiment.experiment_id, SWEEP_RUNS))
+        if not runs:
+            raise UserError(f"{study}: no such study in {shown_uri(uri)}")
+        client.log_artifacts(runs[0].info.run_id, str(folder))
+        client.log_batch(runs[0].info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    except STORE_ERRORS as error:
+        raise UserError(f"the MLflow store {shown_uri(uri)} cannot be used ({reason(error)})") from error
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)
