@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import sys
+from pathlib import Path
 
 import click
 
@@ -21,10 +22,12 @@ PORTS_TRIED = 100
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 def ui(port: int) -> None:
     """Open the MLflow UI on the studies, at 127.0.0.1."""
-    from study.trial.home import existing_home
+    from study.trial.home import LOCK_SECONDS, existing_home
+    from study.trial.store_urls import sqlite_file, sqlite_url
 
     home = existing_home()
-    if home.artifacts is None:
+    database, artifacts = sqlite_file(home.tracking_uri), home.artifacts
+    if database is None or artifacts is None:
         raise UserError(f"MLFLOW_TRACKING_URI is set: open {home.tracking_uri} in a browser")
     _check_port(port)
     from study.tracking import address, list_studies
@@ -33,7 +36,10 @@ def ui(port: int) -> None:
     for name, experiment_id in list_studies(uri=home.tracking_uri).items():
         click.echo(f"  {name}: http://{HOST}:{port}{address(experiment_id)}")
     arguments = ["-W", "ignore", "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
-    arguments += ["--backend-store-uri", home.tracking_uri, "--default-artifact-root", str(home.artifacts)]
+    # Relative to its folder the URL is plain; of one with a `%` in it MLflow would make another folder.
+    os.chdir(database.parent)
+    store = sqlite_url(Path(database.name), timeout=LOCK_SECONDS)
+    arguments += ["--backend-store-uri", store, "--default-artifact-root", artifacts.as_uri()]
     os.execv(sys.executable, [sys.executable, *arguments])
 
 

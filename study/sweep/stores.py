@@ -29,7 +29,7 @@ def create_stores(home: Home) -> None:
             for remains in home.folder.glob("*.partial"):
                 remains.unlink()
             _create_once(sqlite_file(home.storage_url), _create_optuna)
-            _create_once(sqlite_file(home.tracking_uri), lambda path: _create_mlflow(path, home.artifacts))
+            _create_once(sqlite_file(home.tracking_uri), lambda path: _create_mlflow(path, home.folder / "artifacts"))
     except OSError as error:
         raise UserError(
             f"STUDY_HOME {home.folder} cannot be written ({error.strerror or error}); "
@@ -58,5 +58,5 @@ def _create_optuna(path: Path) -> None:
     storage.engine.dispose()
 
 
-def _create_mlflow(path: Path, artifacts: Path | None) -> None:
+def _create_mlflow(path: Path, artifacts: Path) -> None:
     create_store(sqlite_url(path), artifacts=artifacts)

@@ -47,10 +47,10 @@ STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
 Answer = TypeVar("Answer")
 
 
-def create_store(uri: str, *, artifacts: Path | None) -> None:
-    """Make the tables of an embedded store."""
+def create_store(uri: str, *, artifacts: Path) -> None:
+    """Make the tables of an embedded store whose artifacts go to a folder."""
     quieten()
-    make_tables(uri, artifacts=str(artifacts))
+    make_tables(uri, artifacts=artifacts.as_uri())
 
 
 def client_of(uri: str) -> MlflowClient:

@@ -2,6 +2,8 @@
 
 - The store behind `sqlite:` URIs, made by itself: a client makes its tables in place, where a kill leaves half of them,
   and has no way to say where artifacts go.
+- The function that makes an SQLite file's folder before it is opened. It does not decode the URL, so that a home named
+  `100%` would get an empty `100%25` beside it; our homes are there already.
 - The tag that says which half of MLflow's pages an experiment opens in.
 - The tags in which MLflow's pages keep the views that people save: the key names the view, the value is JSON with the
   state of the list, compressed. The pages offer them under "Views" and open one by its key in the address.
@@ -15,7 +17,11 @@ import zlib
 from importlib.metadata import version
 from typing import Any
 
+from mlflow.store.db import utils
+
 assert version("mlflow").startswith("3.17."), "private interfaces were checked with MLflow 3.17"
+
+utils._make_parent_dirs_if_sqlite = lambda uri: None
 
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Tag of an experiment: its pages are those for training, not those for language models."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -218,6 +219,6 @@ def pages_of(run_ids: Iterable[str], *, uri: str) -> dict[str, Path | None]:
         for run_id in run_ids:
             if ANATOMY not in {file.path for file in client.list_artifacts(run_id)}:
                 continue
-            folder = Path(str(client.get_run(run_id).info.artifact_uri).removeprefix("file://"))
+            folder = Path(unquote(str(client.get_run(run_id).info.artifact_uri).removeprefix("file://")))
             found[run_id] = folder / ANATOMY if (folder / ANATOMY).is_file() else None
     return found

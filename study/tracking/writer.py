@@ -166,7 +166,7 @@ class Tracker:
     def _find_or_create_experiment(self, uid: str, axes: Iterable[str]) -> str:
         experiment = self._client.get_experiment_by_name(self._study)
         if experiment is None:
-            location = str(self._artifacts / self._study) if self._artifacts else None
+            location = (self._artifacts / self._study).as_uri() if self._artifacts else None
             tags = {
                 "study.uid": uid,
                 NOTE: EXPERIMENT_NOTE,

@@ -26,6 +26,7 @@ def started(home: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The commands that the process became, in a home with one study."""
     home.mkdir()
     (home / "mlflow.db").touch()
+    monkeypatch.chdir(home)  # the command goes there itself, and only this brings the tests back
     monkeypatch.setattr("study.tracking.list_studies", lambda uri: {"mine": "7"})
     commands: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda program, arguments: commands.append([program, *arguments]))
