@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from study.engine import DEFAULT_ENGINE, ENGINES
+from study.trial.errors import UserError
 
 set_option = click.option(
     "--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Set an axis, such as units=64; repeatable."
@@ -15,3 +18,15 @@ storage_option = click.option(
     help="Optuna store to use instead of STUDY_HOME's (or STUDY_STORAGE): an SQLAlchemy URL.",
 )
 engine_option = click.option("--engine", type=click.Choice(list(ENGINES)), default=DEFAULT_ENGINE, show_default=True)
+model_option = click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A Python file with a model of your own, in place of the minimal example: build() and data().",
+)
+
+
+def refuse_engine() -> None:
+    """Refuse `--engine` beside `--model`."""
+    if click.get_current_context().get_parameter_source("engine") is not click.core.ParameterSource.DEFAULT:
+        raise UserError("--engine: trains the built-in example; a model file is trained by Keras's own training step")

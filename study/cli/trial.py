@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from study.cli.command import Command
-from study.cli.options import engine_option, set_option
+from study.cli.options import engine_option, model_option, refuse_engine, set_option
 from study.cli.page_file import check_writable, open_page, page_file, write_page
 from study.engine import DEFAULT_ENGINE
+from study.trial.errors import UserError
 
 if TYPE_CHECKING:
+    from study.models.config import ModelConfig
     from study.trial.config import TrialConfig
     from study.trial.result import TrialResult
 
+    Config = TypeVar("Config", TrialConfig, ModelConfig)
+
 
 @click.command(cls=Command)
+@model_option
 @set_option
 @engine_option
 @click.option("--json", "as_json", is_flag=True, help="Print one strict JSON object and nothing else.")
 @click.option(
     "--anatomy", type=page_file, help="An HTML file to write: the trial, update by update; see study anatomy."
 )
-def trial(assignments: tuple[str, ...], engine: str, as_json: bool, anatomy: Path | None) -> None:
+def trial(model: Path | None, assignments: tuple[str, ...], engine: str, as_json: bool, anatomy: Path | None) -> None:
     """Run one trial: the minimal reproducible example unless told otherwise.
 
-    Example: study trial --set units=64 --set learning_rate=1e-3
+    \b
+    Examples:
+        study trial --set units=64 --set learning_rate=1e-3
+        study trial --model my_model.py --set units=64
     """
+    if model is not None:
+        refuse_engine()
+        if anatomy is not None:
+            raise UserError("--anatomy: draws the built-in example alone so far, not --model")
+        from study.models.sentence import verdict as verdict_of_model
+
+        _print(_trial_of_file(model, assignments), as_json=as_json, verdict=verdict_of_model)
+        return
     from study.trial.config import TrialConfig, parse_assignments
 
     config = TrialConfig.parse(parse_assignments(assignments), where="--set")
@@ -40,14 +57,9 @@ def trial(assignments: tuple[str, ...], engine: str, as_json: bool, anatomy: Pat
     else:
         check_writable(anatomy, option="--anatomy")
         result, page = _trial_with_page(config, engine=engine)
-    if as_json:
-        import json
+    from study.trial.sentence import verdict
 
-        from study.trial.environment import versions
-
-        click.echo(json.dumps(result.as_dict() | {"versions": versions()}, allow_nan=False))
-    else:
-        _print_trial(result)
+    _print(result, as_json=as_json, verdict=verdict)
     if anatomy is not None and page is not None:
         write_page(anatomy, page, option="--anatomy")
         click.echo(f"The anatomy is in {anatomy}", err=as_json)
@@ -69,9 +81,27 @@ def _trial_with_page(config: TrialConfig, *, engine: str) -> tuple[TrialResult, 
     return result, page_of(config, About(title=title, recorded=result, versions=versions()))[1]
 
 
-def _print_trial(result: TrialResult) -> None:
+def _trial_of_file(path: Path, assignments: tuple[str, ...]) -> TrialResult[ModelConfig]:
+    from study.models.file import ModelFile
+
+    file = ModelFile.read(path)
+    from study.models.signature import design_of
+    from study.models.trial import run
+
+    design = design_of(file)
+    config = design.config(design.axes.parse_assignments(assignments), where="--set")
+    return run([config], file=file)[0]
+
+
+def _print(result: TrialResult[Config], *, as_json: bool, verdict: Callable[[TrialResult[Config]], str]) -> None:
+    if as_json:
+        import json
+
+        from study.trial.environment import versions
+
+        click.echo(json.dumps(result.as_dict() | {"versions": versions()}, allow_nan=False))
+        return
     from study.trial.result import describe
-    from study.trial.sentence import verdict
 
     for update, loss in enumerate(result.loss, start=1):
         click.echo(f"{update:5d}  {loss:.6g}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from study.models.onset import ModelOnset
+from study.models.config import ModelConfig
+from study.trial.onset import Onset
+from study.trial.result import TrialResult
 
 GATES = {
     "input": "input gate",
@@ -32,7 +34,21 @@ TENSORS = {
 DATA = {"x": "an input of the model", "y": "a target", "sample_weight": "a sample weight"}
 
 
-def sentence(onset: ModelOnset) -> str:
+def verdict(result: TrialResult[ModelConfig]) -> str:
+    """What went wrong first in a trial, and when the loss followed, in a sentence or two."""
+    onset = result.onset
+    if onset is None:
+        return f"No loss and no weight stopped being finite in {result.updates} updates."
+    if not result.diverged:
+        return f"{sentence(onset)} The loss stayed finite to the end of the budget of {result.updates} updates."
+    later = result.updates - onset.update
+    if not later:
+        return sentence(onset)
+    when = "in the next update" if later == 1 else f"{later} updates later"
+    return f"{sentence(onset)} The loss was no longer finite {when}."
+
+
+def sentence(onset: Onset) -> str:
     """What was the first number that is not finite, where it was and what it was made of.
 
     Positions count from 0, updates from 1.
@@ -43,7 +59,7 @@ def sentence(onset: ModelOnset) -> str:
     return f"{words} Note: {onset.warning}." if onset.warning else words
 
 
-def _subject(onset: ModelOnset) -> str:
+def _subject(onset: Onset) -> str:
     if onset.phase == "data":
         part, _, name = onset.tensor.partition("/")
         return f"{DATA[part]} ({name})" if name else DATA[part]
@@ -63,14 +79,14 @@ def _subject(onset: ModelOnset) -> str:
     return f"{inside or tensor} of layer {onset.layer}" if inside else f"{tensor} in layer {onset.layer}"
 
 
-def _gradient_of(path: str, onset: ModelOnset) -> str:
+def _gradient_of(path: str, onset: Onset) -> str:
     where, _, last = path.rpartition("/")
     if where and where == onset.layer:
         return f"{TENSORS[last]} of layer {where}" if last in TENSORS else f"{last} in layer {where}"
     return f"the output of layer {path}" if path == onset.layer else path
 
 
-def _happened(onset: ModelOnset) -> str:
+def _happened(onset: Onset) -> str:
     if onset.value in ("inf", "-inf"):
         infinite = "infinite" if onset.value == "inf" else "minus infinity"
         if onset.phase == "data":
@@ -82,12 +98,12 @@ def _happened(onset: ModelOnset) -> str:
     return "was NaN" if onset.phase == "data" else "became NaN"
 
 
-def _is_pole(onset: ModelOnset) -> bool:
+def _is_pole(onset: Onset) -> bool:
     """Whether the number was made at a place where a function has no value, rather than by growing."""
     return any(value == 0 for value in onset.operands.values())
 
 
-def _place(onset: ModelOnset) -> str:
+def _place(onset: Onset) -> str:
     at = "" if onset.timestep is None else f" at timestep {onset.timestep}"
     row = ("row", onset.row) if onset.row is not None else ("sample", onset.sample)
     unit = ("feature" if onset.phase == "data" else "unit", onset.unit)
@@ -97,11 +113,11 @@ def _place(onset: ModelOnset) -> str:
     return f"{at} ({inside})" if inside else at
 
 
-def _made_of(onset: ModelOnset) -> str:
+def _made_of(onset: Onset) -> str:
     if not onset.operands:
         return ""
     return ", made of " + " and ".join(f"{name} = {value:.6g}" for name, value in onset.operands.items())
 
 
-def _line(onset: ModelOnset) -> str:
+def _line(onset: Onset) -> str:
     return f" ({onset.source})" if onset.source else ""

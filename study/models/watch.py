@@ -8,13 +8,13 @@ from typing import Any
 
 import keras
 
+from study.models.finding import onset_of
 from study.models.moment import Moment
 from study.models.onset import ModelOnset
 from study.models.rows import Arrays, arrays_of_fit, rows_of
 from study.models.sentence import sentence
 from study.models.step import Event, Logs, WatchedStep
-from study.models.walk import Walk, walk
-from study.trial.tensor_name import TensorName
+from study.models.walk import Walk
 
 
 class NaNWatch(keras.callbacks.Callback):  # type: ignore[misc]
@@ -76,7 +76,8 @@ class NaNWatch(keras.callbacks.Callback):  # type: ignore[misc]
             return
         self.model.stop_training = True
         self.before = event.moment
-        self.onset = self._row_found(self._found(event), event)
+        onset, self.walk = onset_of(self.model, event)
+        self.onset = self._row_found(onset, event)
         if self.verbose:
             print(f"\n{self.sentence}")
 
@@ -93,22 +94,6 @@ class NaNWatch(keras.callbacks.Callback):  # type: ignore[misc]
         if before is not None and before.step.model is self.model and before.step.original is current:
             return before
         return _Watched(WatchedStep(self.model))
-
-    def _found(self, event: Event) -> ModelOnset:
-        try:
-            self.walk = walk(self.model, event.moment)
-            if self.walk.onset is not None:
-                return self.walk.onset
-            why = "its repetition met no number that was not finite"
-        except Exception as error:
-            why = f"it could not be repeated operation by operation: {type(error).__name__}: {error}"
-        return ModelOnset(
-            update=event.moment.update,
-            phase="loss" if event.loss else "optimizer",
-            what=TensorName(role="loss" if event.loss else "a weight"),
-            value="nan",
-            warning=f"the update was not finite, but {why}",
-        )
 
     def _row_found(self, onset: ModelOnset, event: Event) -> ModelOnset:
         if onset.sample is None or self._arrays is None:

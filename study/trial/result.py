@@ -6,26 +6,32 @@ import json
 import math
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, Literal
+from typing import Any, Generic, Literal
+
+from typing_extensions import TypeVar
 
 from study.trial.config import TrialConfig
+from study.trial.design import Configuration
 from study.trial.growth import Growth
 from study.trial.onset import Onset
 from study.trial.timeline import Timeline
+
+Config = TypeVar("Config", bound=Configuration, default=TrialConfig, covariant=True)
+"""What a trial was made of: the example's configuration, unless told otherwise."""
 
 OUTCOMES = ("diverged", "survived", "failed")
 """What a trial can come to; one that failed has no result at all."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrialResult:
+class TrialResult(Generic[Config]):
     """The outcome of one trial.
 
     A trial diverges at the first update whose loss is not finite; otherwise it runs to its budget and its
     time-to-NaN is right-censored there.
     """
 
-    config: TrialConfig
+    config: Config
     loss: tuple[float, ...]
     """Loss of update 1, 2, ...; only the last one can be non-finite. The length is the updates run."""
     engine: str
@@ -69,7 +75,7 @@ class TrialResult:
     def as_dict(self) -> dict[str, Any]:
         """The result as values of strict JSON: non-finite numbers are the texts `nan`, `inf`, `-inf`."""
         return {
-            "config": self.config.model_dump(),
+            "config": self.config.as_json(),
             "outcome": self.outcome,
             "time_to_nan": self.time_to_nan,
             "updates": self.updates,
@@ -90,7 +96,7 @@ class TrialResult:
     def from_json(cls, text: str) -> TrialResult:
         """Read back what `to_json` wrote; losses are the same to the last bit."""
         values = json.loads(text)
-        return cls(
+        return TrialResult(
             config=TrialConfig.model_validate(values["config"]),
             loss=tuple(float(loss) for loss in values["loss"]),
             **{name: values[name] for name in ("engine", "device", "seconds")},
@@ -105,7 +111,7 @@ def _number_or_text(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
 
 
-def first_difference(one: TrialResult, other: TrialResult) -> int | None:
+def first_difference(one: TrialResult[Any], other: TrialResult[Any]) -> int | None:
     """1-based number of the first update whose losses differ in any bit; None where all are the same.
 
     NaN is equal to NaN here. Where one result ends before the other, the first update it lacks differs.
@@ -116,7 +122,7 @@ def first_difference(one: TrialResult, other: TrialResult) -> int | None:
     return None
 
 
-def describe(result: TrialResult) -> str:
+def describe(result: TrialResult[Any]) -> str:
     """What a trial came to, in a sentence."""
     if not result.diverged:
         return f"Survived its budget of {result.updates} updates; its time-to-NaN is censored there."

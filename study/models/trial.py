@@ -1,0 +1,161 @@
+"""A trial of a user's model: Keras's own training step, one update after another, until the event or the budget."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, replace
+from typing import Any
+
+from study.engine.runtime import device_name, keras
+from study.models.blame import ModelError, last_line, message, sentence
+from study.models.config import ModelConfig
+from study.models.file import ModelFile
+from study.models.finding import onset_of
+from study.models.onset import ModelOnset
+from study.models.prepared import Prepared, prepare
+from study.models.step import Event, WatchedStep
+from study.trial.result import TrialResult
+
+NAME = "keras"
+"""Of the engine: Keras's own training step."""
+
+
+def run(configs: Sequence[ModelConfig], *, file: ModelFile) -> list[TrialResult[ModelConfig]]:
+    """Train every configuration of a model file, one after another.
+
+    Raises:
+        ModelError: The file, or what its functions return, cannot be trained.
+    """
+    return [run_trial(config, file=file) for config in configs]
+
+
+def run_trial(config: ModelConfig, *, file: ModelFile) -> TrialResult[ModelConfig]:
+    """Train until the first loss that is not finite, or to the budget."""
+    start = time.perf_counter()
+    with redirect_stdout(sys.stderr):  # what the user's code prints is none of the answer
+        trained = train(prepare(file, config))
+    return TrialResult(
+        config=config,
+        loss=trained.loss,
+        engine=NAME,
+        device=device_name(),
+        seconds=time.perf_counter() - start,
+        onset=trained.onset,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What came of a training.
+
+    Attributes:
+        loss: Of update 1, 2, ...; only the last one can be not finite.
+        onset: The first number that was not finite; None where all were.
+    """
+
+    loss: tuple[float, ...]
+    onset: ModelOnset | None
+
+    @property
+    def diverged(self) -> bool:
+        return not math.isfinite(self.loss[-1])
+
+
+def train(prepared: Prepared) -> Trained:
+    """Train a model that is ready, and say where its numbers stopped being finite.
+
+    Raises:
+        ModelError: The data do not fit the model, there is no update to make, or the user's code raises an exception.
+    """
+    budget = prepared.config.updates
+    loop = _Loop(prepared.model, name=prepared.file.name, budget=budget)
+    prepared.model.train_function = loop
+    with _telling(prepared, loop), warnings.catch_warnings():
+        for said_by_keras in ("Your input ran out of data", "`shuffle=True` was passed", "The model does not have any"):
+            warnings.filterwarnings("ignore", message=said_by_keras)
+        prepared.model.fit(prepared.data.for_fit(), epochs=budget, verbose=0)
+    loss = loop.loss
+    if len(loss) < budget and math.isfinite(loss[-1]):
+        raise ModelError(f"{prepared.file.name}: data() has no batch any more after {len(loss)} updates of {budget}")
+    return Trained(loss=loss, onset=_onset(prepared, loop.event))
+
+
+class _Loop:
+    """Stands in for a model's `train_function` in `fit`: does the updates and ends the training.
+
+    Args:
+        model: Compiled.
+        name: Of the model file.
+        budget: The largest number of updates.
+
+    Attributes:
+        event: The first update that left something that is not finite; None where there is none.
+    """
+
+    def __init__(self, model: keras.Model, *, name: str, budget: int) -> None:
+        self.model = model
+        self.name = name
+        self.budget = budget
+        self.step = WatchedStep(model, each_loss=True)
+        self.event: Event | None = None
+
+    @property
+    def loss(self) -> tuple[float, ...]:
+        """Of every update within the budget, to the first that is not finite."""
+        losses = self.step.losses[: self.budget]
+        ends = [number for number, loss in enumerate(losses, start=1) if not math.isfinite(loss)]
+        return tuple(losses[: ends[0]] if ends else losses)
+
+    def __call__(self, iterator: Iterator[Any]) -> Mapping[str, Any]:
+        first = not self.step.updates
+        logs = self.step(iterator)
+        if first:
+            self._check(logs)
+        found, self.step.event = self.step.event, None
+        if found is not None and self.event is None and found.moment.update <= self.budget:
+            self.event = found
+        if not math.isfinite(self.step.losses[-1]) or self.step.updates >= self.budget:
+            self.model.stop_training = True
+        return logs
+
+    def _check(self, logs: Mapping[str, Any]) -> None:
+        """Whether the first update was one that can be told of; the model is built by then."""
+        if not any(name == "loss" or name.endswith("_loss") for name in logs):
+            given = ", ".join(logs) or "nothing"
+            raise ModelError(f"{self.name}: the model's train_step returns no loss, only {given}")
+        if not self.model.trainable_weights:
+            raise ModelError(f"{self.name}: the model that build() returns has no weights to train")
+
+
+@contextmanager
+def _telling(prepared: Prepared, loop: _Loop) -> Iterator[None]:
+    """Turn what a training raises into a sentence."""
+    name, path = prepared.file.name, prepared.file.path
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModelError):
+            raise
+        if last_line(error, path) is None and not loop.step.updates and isinstance(error, ValueError | TypeError):
+            told = f"{name}: what data() returns does not fit the model that build() returns ({message(error)})"
+        else:
+            told = sentence(error, path=path, doing=f"update {loop.step.updates + 1}")
+        raise ModelError(told) from error
+    if not loop.step.updates:
+        raise ModelError(f"{name}: data() returns no batch, so that there is no update to make")
+
+
+def _onset(prepared: Prepared, event: Event | None) -> ModelOnset | None:
+    """Where an update's numbers stopped being finite, with the row of the user's arrays."""
+    if event is None:
+        return None
+    onset, _ = onset_of(prepared.model, event)
+    rows = prepared.data.rows_of(event.moment.update)
+    if onset.sample is None or rows is None:
+        return onset
+    return replace(onset, row=int(rows[onset.sample]))
