@@ -28,7 +28,7 @@ def sentence(file: ModelFile, **settings: object) -> str:
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="^--model .*/nowhere.py: there is no such file$"):
+    with pytest.raises(UserError, match=r"^--model .*/nowhere\.py: there is no such file$"):
         ModelFile.read(tmp_path / "nowhere.py")
 
 
@@ -193,9 +193,9 @@ def test_batches_that_the_file_makes_cannot_be_given_another_size(tmp_path: Path
 
 def test_an_axis_that_the_file_does_not_have_is_named_with_the_one_that_may_be_meant(tmp_path: Path) -> None:
     axes = design_of(file_of(tmp_path, BUILD, DATA)).axes
-    with pytest.raises(UserError, match="'lr' is not an axis; did you mean learning_rate?"):
+    with pytest.raises(UserError, match=r"'lr' is not an axis; did you mean learning_rate\?"):
         axes.parse_assignments(["lr=0.1"])
-    with pytest.raises(UserError, match="'unit' is not an axis; did you mean units?"):
+    with pytest.raises(UserError, match=r"'unit' is not an axis; did you mean units\?"):
         axes.parse_assignments(["unit=3"])
 
 
