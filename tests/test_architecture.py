@@ -22,7 +22,7 @@ Kind = Literal["top", "lazy", "types"]
 ROOMS: dict[str, tuple[str, ...]] = {
     "trial": (),
     "space": ("trial",),
-    "models": ("trial",),
+    "models": ("trial", "engine"),
     "engine": ("trial",),
     "analysis": ("trial",),
     "tracking": ("trial",),
