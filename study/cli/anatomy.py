@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from study.cli.command import Command
+from study.cli.losses import followed
 from study.cli.page_file import check_writable, make_folder, open_option, open_page, page_file, write_page
 
 
@@ -31,7 +32,6 @@ def anatomy(run_id: str, out: Path | None, opens: bool) -> None:
     if out is None:
         out = home.folder / "anatomy" / f"{run_id}.html"
         make_folder(out.parent)
-    from study.report.anatomy import page_of
     from study.report.pages.anatomy import About
     from study.trial.environment import versions
     from study.trial.sentence import verdict
@@ -43,7 +43,10 @@ def anatomy(run_id: str, out: Path | None, opens: bool) -> None:
         recorded_versions=tracked.versions,
         versions=versions(),
     )
-    result, page, warnings = page_of(tracked.result.config, about)
+    with followed(tracked.result.config.updates) as on_update:
+        from study.report.anatomy import page_of
+
+        result, page, warnings = page_of(tracked.result.config, about, on_update=on_update)
     for sentence in warnings:
         click.echo(f"Warning: {sentence}", err=True)
     click.echo(verdict(result))

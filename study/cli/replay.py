@@ -7,6 +7,7 @@ import sys
 import click
 
 from study.cli.command import Command
+from study.cli.losses import followed
 
 
 @click.command(cls=Command)
@@ -16,13 +17,20 @@ def replay(run_id: str) -> None:
 
     Exit status 0 if it is, 1 if a loss differs; the first update that does is named.
     """
-    from study.engine import run
     from study.tracking import read_trial
     from study.trial.home import existing_home
     from study.trial.result import describe, first_difference
 
     recorded = read_trial(run_id, uri=existing_home().tracking_uri)
-    again = run([recorded.config], engine=recorded.engine, population=recorded.population)[0]
+    with followed(recorded.config.updates) as on_update:
+        from study.engine import run
+
+        again = run(
+            [recorded.config],
+            engine=recorded.engine,
+            population=recorded.population,
+            on_update=lambda _, update, loss: on_update(update, loss),
+        )[0]
     update = first_difference(recorded, again)
     if update is None:
         click.echo(f"The same to the last bit, {again.updates} updates. {describe(again)}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from study.cli.command import Command
+from study.cli.losses import followed
 from study.cli.options import engine_option, model_option, refuse_engine, set_option
 from study.cli.page_file import check_writable, open_page, page_file, write_page
 from study.engine import DEFAULT_ENGINE
@@ -49,14 +50,10 @@ def trial(model: Path | None, assignments: tuple[str, ...], engine: str, as_json
     from study.trial.config import TrialConfig, parse_assignments
 
     config = TrialConfig.parse(parse_assignments(assignments), where="--set")
-    from study.engine import run
-
-    page = None
-    if anatomy is None:
-        result = run([config], engine=engine)[0]
-    else:
+    if anatomy is not None:
         check_writable(anatomy, option="--anatomy")
-        result, page = _trial_with_page(config, engine=engine)
+    with followed(config.updates) as on_update:
+        result, page = _train(config, engine=engine, draws=anatomy is not None, on_update=on_update)
     from study.trial.sentence import verdict
 
     _print(result, as_json=as_json, verdict=verdict)
@@ -67,18 +64,28 @@ def trial(model: Path | None, assignments: tuple[str, ...], engine: str, as_json
             open_page(anatomy)
 
 
-def _trial_with_page(config: TrialConfig, *, engine: str) -> tuple[TrialResult, str]:
+def _train(
+    config: TrialConfig, *, engine: str, draws: bool, on_update: Callable[[int, float], None]
+) -> tuple[TrialResult, str | None]:
+    """The trial's result, and its page where one is to be drawn."""
     from study.engine import run
+
+    if engine == DEFAULT_ENGINE and draws:
+        return _page(config, None, on_update=on_update)
+    result = run([config], engine=engine, on_update=lambda _, update, loss: on_update(update, loss))[0]
+    return result, _page(config, result, on_update=on_update)[1] if draws else None
+
+
+def _page(
+    config: TrialConfig, recorded: TrialResult | None, *, on_update: Callable[[int, float], None]
+) -> tuple[TrialResult, str]:
     from study.report.anatomy import page_of
     from study.report.pages.anatomy import About
     from study.trial.environment import versions
 
     title = f"{config.activation} lr={config.learning_rate:.2g} {config.layers}x{config.units}"
-    if engine == DEFAULT_ENGINE:
-        result, page, _ = page_of(config, About(title=title, versions=versions()))
-        return result, page
-    result = run([config], engine=engine)[0]
-    return result, page_of(config, About(title=title, recorded=result, versions=versions()))[1]
+    result, page, _ = page_of(config, About(title=title, recorded=recorded, versions=versions()), on_update=on_update)
+    return result, page
 
 
 def _trial_of_file(path: Path, assignments: tuple[str, ...]) -> TrialResult[ModelConfig]:

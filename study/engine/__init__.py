@@ -7,9 +7,10 @@ in that order; then `cells` and `compiled` (the trial as one program); then `ons
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from study.engine.memory import telling_of_memory
 from study.trial.config import TrialConfig
 from study.trial.errors import UserError
 from study.trial.result import TrialResult
@@ -37,8 +38,16 @@ def check_population(engine: str, population: int | None) -> None:
         raise UserError(f"population={population}: the {engine} engine trains one trial at a time")
 
 
+OnUpdate = Callable[[int, int, float], None]
+"""Is told the place of a config, the number of an update and its loss; what it raises ends the training."""
+
+
 def run(
-    configs: Sequence[TrialConfig], *, engine: str = DEFAULT_ENGINE, population: int | None = None
+    configs: Sequence[TrialConfig],
+    *,
+    engine: str = DEFAULT_ENGINE,
+    population: int | None = None,
+    on_update: OnUpdate | None = None,
 ) -> list[TrialResult]:
     """Train every configuration and return the results in the same order.
 
@@ -47,14 +56,17 @@ def run(
         engine: A name in `ENGINES`.
         population: Number of trials of one structure that a program trains side by side, see `training`; None chooses
             by the device. Whatever else is trained, a trial's numbers are the same for the same population.
+        on_update: Is told of every update, about once a second; it changes no number.
 
     Raises:
         UserError: There is no engine of that name, or it trains one trial at a time.
+        OutOfMemory: A trial needs more than there is.
         RuntimeError: TensorFlow already runs in this process with other settings; see `runtime`.
     """
     if engine not in ENGINES:
         raise UserError(f"engine={engine} is not known; engine takes {' or '.join(ENGINES)}")
     check_population(engine, population)
     how = {"population": population} if engine in SIDE_BY_SIDE else {}
-    results: list[TrialResult] = import_module(ENGINES[engine]).run(configs, **how)
+    with telling_of_memory():
+        results: list[TrialResult] = import_module(ENGINES[engine]).run(configs, on_update=on_update, **how)
     return results

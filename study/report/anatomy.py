@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from study.report.pages.anatomy import About, render, warnings
@@ -11,15 +12,22 @@ from study.trial.environment import versions
 from study.trial.result import TrialResult
 
 
-def page_of(config: TrialConfig, about: About) -> tuple[TrialResult, str, list[str]]:
+def page_of(
+    config: TrialConfig, about: About, *, on_update: Callable[[int, float], None] | None = None
+) -> tuple[TrialResult, str, list[str]]:
     """Train a trial again and draw it.
+
+    Args:
+        config: The trial.
+        about: What a reader of the page has to know beside.
+        on_update: Is told the number and the loss of every update.
 
     Returns:
         The result of this replay, the page, and what a reader has to know beside: the page's warnings.
     """
     from study.engine.onset.anatomy import anatomy_of
 
-    anatomy = anatomy_of(config)
+    anatomy = anatomy_of(config, on_update=on_update)
     return anatomy.result, render(anatomy, about), warnings(anatomy, about)
 
 

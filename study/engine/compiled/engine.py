@@ -8,10 +8,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from study.engine import OnUpdate
 from study.engine.compiled import training
 from study.engine.compiled.settings import Settings
 from study.engine.compiled.state import LoopState, initial_state
@@ -28,12 +30,22 @@ from study.trial.words import EVENTS
 NAME = "compiled"
 
 
-def run(configs: Sequence[TrialConfig], *, population: int | None = None) -> list[TrialResult]:
+Tell = Callable[[int, float], None]
+"""Is told the number of an update and its loss; what it raises ends the training."""
+
+SECONDS_PER_CALL = 1.0
+"""How long a call of a trial's program may take where somebody follows its losses."""
+
+
+def run(
+    configs: Sequence[TrialConfig], *, population: int | None = None, on_update: OnUpdate | None = None
+) -> list[TrialResult]:
     """Train every configuration, those of one structure next to each other; results are in the order given.
 
     Args:
         configs: The trials.
         population: Number of trials that a program trains side by side; None takes `training.default_population`.
+        on_update: As for `study.engine.run`.
     """
     groups: dict[Structure, list[int]] = {}
     for place, config in enumerate(configs):
@@ -41,23 +53,34 @@ def run(configs: Sequence[TrialConfig], *, population: int | None = None) -> lis
     results: dict[int, TrialResult] = {}
     for structure, places in groups.items():
         size = population or training.default_population(structure)
-        given = [configs[place] for place in places]
-        done = enumerate(map(run_trial, given)) if size == 1 else run_side_by_side(given, population=size)
-        results |= {places[number]: result for number, result in done}
+        if size == 1:
+            for place in places:
+                results[place] = run_trial(configs[place], on_update=on_update and partial(on_update, place))
+        else:
+            given = [configs[place] for place in places]
+            tell = [on_update and partial(on_update, place) for place in places]
+            done = run_side_by_side(given, population=size, on_update=tell)
+            results |= {places[number]: result for number, result in done}
     return [results[place] for place in range(len(configs))]
 
 
-def run_trial(config: TrialConfig, *, watch: Callable[[LoopState], None] = lambda progress: None) -> TrialResult:
+def run_trial(
+    config: TrialConfig,
+    *,
+    watch: Callable[[LoopState], None] = lambda progress: None,
+    on_update: Tell | None = None,
+) -> TrialResult:
     """Train until the first loss that is not finite, or to the budget. Trials of several threads take turns.
 
     Args:
         config: The trial.
         watch: Is shown where it stands after every call of its program.
+        on_update: Is told the number and the loss of every update, about once a second.
     """
     with _one_at_a_time:
         begin = time.perf_counter()
-        trial = _UnderWay(config)
-        for progress in training.calls(config):
+        trial = _UnderWay(config, on_update=on_update)
+        for progress in training.calls(config, seconds=math.inf if on_update is None else SECONDS_PER_CALL):
             watch(progress)
             trial.read(_Told.of(progress))
             if trial.needs_onset:
@@ -67,7 +90,9 @@ def run_trial(config: TrialConfig, *, watch: Callable[[LoopState], None] = lambd
         return trial.result()
 
 
-def run_side_by_side(configs: Sequence[TrialConfig], *, population: int) -> Iterator[tuple[int, TrialResult]]:
+def run_side_by_side(
+    configs: Sequence[TrialConfig], *, population: int, on_update: Sequence[Tell | None] = ()
+) -> Iterator[tuple[int, TrialResult]]:
     """Train configurations of one structure in the slots of a program; a slot whose trial is finished gets the next.
 
     The seconds of a result are the trial's share of the time that it was trained in company, and those that finding
@@ -76,6 +101,7 @@ def run_side_by_side(configs: Sequence[TrialConfig], *, population: int) -> Iter
     Args:
         configs: The trials, of one structure.
         population: Number of slots, 2 or more.
+        on_update: For each configuration, what is told the number and the loss of its updates.
 
     Yields:
         The place of a configuration and its result, in the order in which they finish.
@@ -95,7 +121,8 @@ def run_side_by_side(configs: Sequence[TrialConfig], *, population: int) -> Iter
             for slot in range(population):
                 if slots[slot] is None and waiting:
                     place, config = waiting.popleft()
-                    slots[slot] = place, _UnderWay(config, population=population)
+                    tell = on_update[place] if on_update else None
+                    slots[slot] = place, _UnderWay(config, population=population, on_update=tell)
                     fresh[slot], settings[slot] = initial_state(config), Settings.of(config)
             if fresh:
                 progress = _replaced(progress, fresh)
@@ -140,17 +167,22 @@ class _Told:
 class _UnderWay:
     """A trial that is being trained: what its program has told of it so far."""
 
-    def __init__(self, config: TrialConfig, *, population: int = 1) -> None:
+    def __init__(self, config: TrialConfig, *, population: int = 1, on_update: Tell | None = None) -> None:
         self.config = config
         self.population = population
+        self._on_update = on_update
         self.onset: Onset | None = None
         self.seconds = 0.0
         self._rows: list[np.ndarray] = []
         self._first: list[int] = []
 
     def read(self, told: _Told) -> None:
-        self._rows += list(told.figures[: int(told.update) - len(self._rows)])
+        rows = list(told.figures[: int(told.update) - len(self._rows)])
         self._first = told.first.tolist()
+        for row in rows:
+            self._rows.append(row)
+            if self._on_update is not None:
+                self._on_update(len(self._rows), float(row[0]))
 
     @property
     def needs_onset(self) -> bool:

@@ -15,6 +15,7 @@ populations of different size: matrix products and sums may then be taken in ano
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
@@ -162,15 +163,26 @@ def default_population(structure: Structure) -> int:
     return population
 
 
-def calls(config: TrialConfig, *, program: Program | None = None) -> Iterator[LoopState]:
-    """Train a trial; yields where it stands after every call of its program, by default its structure's."""
+def calls(config: TrialConfig, *, program: Program | None = None, seconds: float = math.inf) -> Iterator[LoopState]:
+    """Train a trial, and yield where it stands after every call of its program.
+
+    Args:
+        config: The trial.
+        program: Its program; None takes its structure's.
+        seconds: How long a call may take, as far as whole updates allow. It changes no number.
+    """
     program = program or program_of(Structure.of(config))
     settings = Settings.of(config)
     progress = initial_state(config)
     loss = 0.0
+    at_most = UPDATES_PER_CALL if math.isinf(seconds) else 1
     while int(progress.update) < config.updates and math.isfinite(loss):
         done = int(progress.update)
-        progress = program(progress, settings, config.updates)
-        loss = float(progress.figures[int(progress.update) - done - 1, 0])
+        begin = time.perf_counter()
+        progress = program(progress, settings, min(config.updates, done + at_most))
+        updates = int(progress.update) - done
+        loss = float(progress.figures[updates - 1, 0])
+        if done and math.isfinite(seconds):  # the first call's time is that of compiling
+            at_most = int(min(max(seconds * updates / (time.perf_counter() - begin), 1), UPDATES_PER_CALL))
         yield progress
         progress = progress._replace(forward={})  # it can take hundreds of megabytes

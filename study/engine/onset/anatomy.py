@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from study.engine.compiled.settings import Settings
 from study.engine.compiled.state import LoopState, TrainState, initial_state
 from study.engine.compiled.update import update
 from study.engine.draws import batches
+from study.engine.memory import telling_of_memory
 from study.engine.onset.eager_update import Recorder
 from study.engine.runtime import tf
 from study.engine.structure import Structure
@@ -28,8 +29,21 @@ from study.trial.reduction import Heatmap, Histogram, Statistics
 from study.trial.result import TrialResult
 
 
-def anatomy_of(config: TrialConfig) -> Anatomy:
-    """Train a trial with the compiled engine and take it apart around its onset."""
+def anatomy_of(config: TrialConfig, *, on_update: Callable[[int, float], None] | None = None) -> Anatomy:
+    """Train a trial with the compiled engine and take it apart around its onset.
+
+    Args:
+        config: The trial.
+        on_update: Is told the number and the loss of every update.
+
+    Raises:
+        OutOfMemory: It needs more than there is.
+    """
+    with telling_of_memory():
+        return _anatomy_of(config, on_update)
+
+
+def _anatomy_of(config: TrialConfig, on_update: Callable[[int, float], None] | None) -> Anatomy:
     kept: deque[LoopState] = deque(maxlen=2)
     around_onset: list[LoopState] = []
 
@@ -38,7 +52,7 @@ def anatomy_of(config: TrialConfig) -> Anatomy:
         if not around_onset and np.any(progress.first.numpy()):
             around_onset.extend(kept)
 
-    result = compiled.run_trial(config, watch=watch)
+    result = compiled.run_trial(config, watch=watch, on_update=on_update)
     onset = result.onset
     in_lstm = onset is not None and onset.layer is not None and onset.direction is not None
     cell = f"{onset.layer}/{onset.direction}" if in_lstm and onset else f"lstm_{config.layers}/forward"

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from study.engine import keras_2_2_4
+from study.engine import OnUpdate, keras_2_2_4
 from study.engine.draws import batches
 from study.engine.runtime import device_name, keras, tf
 from study.engine.tensors import Tensor
@@ -25,9 +25,9 @@ from study.trial.result import TrialResult
 NAME = "reference"
 
 
-def run(configs: Sequence[TrialConfig]) -> list[TrialResult]:
-    """Train every configuration, one after another; see `run_trial`."""
-    return [run_trial(config) for config in configs]
+def run(configs: Sequence[TrialConfig], *, on_update: OnUpdate | None = None) -> list[TrialResult]:
+    """Train every configuration, one after another; see `run_trial`, and `study.engine.run` for the arguments."""
+    return [run_trial(config, on_update=on_update and partial(on_update, n)) for n, config in enumerate(configs)]
 
 
 def run_trial(
@@ -35,6 +35,7 @@ def run_trial(
     *,
     weights: Mapping[str, np.ndarray] | None = None,
     inputs_as: Callable[[int, np.ndarray], np.ndarray] | None = None,
+    on_update: Callable[[int, float], None] | None = None,
 ) -> TrialResult:
     """Train until the first loss that is not finite, or to the budget.
 
@@ -46,6 +47,7 @@ def run_trial(
         weights: What it starts from, instead of `batches.initial_weights`.
         inputs_as: Takes an update's number and its inputs, (batch_size, timesteps, features), and returns those to
             train on instead.
+        on_update: Is told the number and the loss of every update.
     """
     with _one_at_a_time:
         start = time.perf_counter()
@@ -55,6 +57,8 @@ def run_trial(
         losses: list[float] = []
         while len(losses) < config.updates and (not losses or math.isfinite(losses[-1])):
             losses.append(training.update(len(losses) + 1, inputs_as=inputs_as))
+            if on_update is not None:
+                on_update(len(losses), losses[-1])
         return TrialResult(
             config=config,
             loss=tuple(losses),
