@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
+from study.analysis.predictors import grouping_axis, texts
+
 
 def exemplary_trials(table: pd.DataFrame) -> pd.DataFrame:
     """A handful of trials that diverged: the soonest and the latest NaN, and the one nearest to the median.
 
-    With them, for each activation, the trial nearest to the median of its own; of equal ones the lowest number.
+    With them, for each value of the first choice that varies, such as each activation, the trial nearest to the median
+    of its own; of equal ones the lowest number.
 
     Args:
         table: A results table.
@@ -27,8 +30,9 @@ def exemplary_trials(table: pd.DataFrame) -> pd.DataFrame:
         (latest, "latest NaN"),
     ):
         reasons.setdefault(index, []).append(why)
-    for activation, group in died.groupby("activation", sort=True):
-        reasons.setdefault(group.index[(len(group) - 1) // 2], []).append(f"median of {activation}")
+    if (by := grouping_axis(table)) is not None:
+        for value, group in died.groupby(texts(died[by]), sort=True):
+            reasons.setdefault(group.index[(len(group) - 1) // 2], []).append(f"median of {value}")
     chosen = died.loc[[index for index in died.index if index in reasons]]
     chosen = chosen.assign(why=[", ".join(reasons[index]) for index in chosen.index])
     return chosen[["why", *(column for column in chosen.columns if column != "why")]]

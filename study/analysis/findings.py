@@ -11,20 +11,16 @@ from study.analysis.boundary.phase_diagram import PhaseDiagram, phase_diagram, p
 from study.analysis.onsets import Onsets, onsets
 from study.analysis.prediction.held_out import HeldOut, Scores, held_out
 from study.analysis.prediction.importance import Importance, axis_importance
-from study.analysis.predictors import NUMERIC
+from study.analysis.predictors import grouping_axis, texts
 from study.analysis.survival.scaling import Scaling, scaling
 from study.analysis.survival.survival_analysis import SurvivalAnalysis, survival_analysis
 from study.analysis.table import as_results, usable, varying_axes
+from study.analysis.table_axes import axes_of
 from study.analysis.wording import count
 from study.report.figures.critical import critical_values, critical_words
 
-PANELS = "activation"
-"""The axis that has panels and rows of its own: no other changes so much."""
-
 ENOUGH_VALUES = 5
 """A boundary on an axis with fewer values is only seen in steps; axes with as many come first."""
-
-PREFERRED = ("learning_rate", "units", "timesteps", "recurrent_dropout")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +35,7 @@ class Findings:
     axes: tuple[str, ...]
     """Numeric axes that vary, those first that a boundary is best looked for along."""
     panels: tuple[PhaseDiagram, ...]
-    """Phase diagrams over the first two of `axes`, by activation if it varies; none with fewer axes."""
+    """Phase diagrams over the first two of `axes`, by the first choice that varies; none with fewer axes."""
     critical: tuple[CriticalValue, ...]
     """Critical values of the first of `axes`, likewise."""
     onsets: Onsets
@@ -86,7 +82,7 @@ def findings(table: pd.DataFrame, *, seed: int = 0) -> Findings:
     predicted = held_out(table, seed=seed)
     importance = axis_importance(predicted)
     axes = boundary_axes(table, importance)
-    by = PANELS if PANELS in varying_axes(table) else None
+    by = grouping_axis(table)
     panels: tuple[PhaseDiagram, ...] = ()
     if len(axes) > 1:
         x, y = axes[:2]
@@ -108,7 +104,7 @@ def boundary_axes(table: pd.DataFrame, importance: Importance) -> tuple[str, ...
     """The numeric axes that vary, in the order in which a boundary is best looked for along them.
 
     Those with `ENOUGH_VALUES` come first; among them those that are shown to matter, the most important one first; the
-    rest in the order of `PREFERRED`, then in the documented one.
+    rest are those first that count by their ratios, real numbers before whole ones, and else as documented.
 
     Args:
         table: A results table.
@@ -116,12 +112,13 @@ def boundary_axes(table: pd.DataFrame, importance: Importance) -> tuple[str, ...
     """
     trials = usable(table)
     shown = [axis.axis for axis in importance.axes if axis.log_loss_rise_low > 0]
-    order = [*shown, *(axis for axis in PREFERRED if axis not in shown)]
-    numeric = [axis for axis in varying_axes(trials) if axis in NUMERIC]
+    columns = axes_of(trials).columns
+    numeric = [axis for axis in varying_axes(trials) if columns[axis].is_numeric]
 
-    def place(axis: str) -> tuple[bool, int]:
+    def place(axis: str) -> tuple[bool, int, bool, bool]:
         few = trials[axis].nunique() < ENOUGH_VALUES
-        return few, order.index(axis) if axis in order else len(order)
+        matters = shown.index(axis) if axis in shown else len(shown)
+        return few, matters, not columns[axis].logarithmic, columns[axis].kind == "int"
 
     return tuple(sorted(numeric, key=place))
 
@@ -136,15 +133,16 @@ def _predictability(scores: Scores, importance: Importance) -> str:
 
 
 def _by_panel(table: pd.DataFrame) -> list[str]:
-    """How many trials diverged, by activation."""
+    """How many trials diverged, by the first choice that varies."""
     trials = usable(table)
-    if PANELS not in varying_axes(trials):
+    by = grouping_axis(trials)
+    if by is None:
         return []
-    died = (trials["outcome"] == "diverged").groupby(trials[PANELS]).agg(["sum", "count"])
+    died = (trials["outcome"] == "diverged").groupby(texts(trials[by])).agg(["sum", "count"])
     died = died.sort_values("sum", ascending=False, kind="stable")
     never = [str(value) for value, row in died.iterrows() if row["sum"] == 0]
     some = [f"{value} {row['sum']} of {row['count']}" for value, row in died.iterrows() if row["sum"]]
-    sentence = f"By activation, there diverged: {', '.join(some)}"
+    sentence = f"By {by}, there diverged: {', '.join(some)}"
     if never:
         number = int(died.loc[never, "count"].sum())
         sentence += f"; none of {count(number, 'trial')} with {' or '.join(never)}"

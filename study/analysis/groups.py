@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from study.analysis.table import AXIS_OF
-from study.trial.config import NONE, TrialConfig, as_text, kind_of
+from study.analysis.table_axes import axis_of
+from study.trial.axes import NONE, as_text
 from study.trial.errors import UserError
 
 LONGEST = 8
@@ -19,17 +18,6 @@ QUANTILE_GROUPS = 4
 """Number of groups into which a numeric axis with many values is cut."""
 MOST_VALUES = 6
 """A numeric axis with more values than this is cut into quantile groups."""
-
-
-def check_axes(*names: str) -> None:
-    """Refuse what is no column of an axis.
-
-    Raises:
-        UserError: The name of another column, or of none.
-    """
-    for name in names:
-        if name not in AXIS_OF:
-            raise UserError(f"{name!r} is not an axis of the results table; allowed are {', '.join(AXIS_OF)}")
 
 
 def groups_of(table: pd.DataFrame, axis: str, *, quantiles: int = QUANTILE_GROUPS) -> pd.Series:
@@ -51,17 +39,15 @@ def groups_of(table: pd.DataFrame, axis: str, *, quantiles: int = QUANTILE_GROUP
     Raises:
         UserError: Not an axis, or fewer than two quantile groups.
     """
-    check_axes(axis)
+    described = axis_of(table, axis)
     if quantiles < 2:
         raise UserError(f"quantiles={quantiles} is not allowed; numbers are cut into at least 2 groups")
     values = table[axis]
-    kind = kind_of(AXIS_OF[axis])
     present = values.dropna().unique().tolist()
-    if kind is str:
-        documented: list[str] = list(get_args(TrialConfig.model_fields[AXIS_OF[axis]].annotation))
+    if described.kind == "str":
         labels = values.astype(object)
-        order = [value for value in documented if value in present]
-    elif kind is bool or len(present) <= MOST_VALUES:
+        order = [str(value) for value in described.choices or sorted(present) if value in present]
+    elif described.kind == "bool" or len(present) <= MOST_VALUES:
         names = {value: _label(value, present) for value in sorted(present)}
         labels = values.map(names).astype(object)
         order = list(names.values())

@@ -8,22 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from study.analysis.table import AXIS_OF, usable, varying_axes
-from study.trial.config import NONE, TrialConfig, as_text, kind_of
-from study.trial.errors import UserError
+from study.analysis.table import usable, varying_axes
+from study.analysis.table_axes import axes_of
+from study.trial.axes import NONE, Axis, as_text
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
-
-PREDICTORS: tuple[str, ...] = tuple(column for column in AXIS_OF if column != "seed")
-"""Columns of the axes that can tell something of an outcome: all but the seed, which is chance."""
-
-LOGARITHMIC = frozenset(
-    ("learning_rate", "units", "timesteps", "features", "batch_size", "budget", "clipnorm", "max_norm")
-)
-"""Axes on which equal ratios, not equal differences, are equal steps."""
-
-NUMERIC: tuple[str, ...] = tuple(column for column in PREDICTORS if kind_of(AXIS_OF[column]) in (int, float))
 
 CHANCE_OF_COINCIDENCE = 1e-3
 """Below this, an axis that stays at one value wherever another has some value is taken to do so by design."""
@@ -49,33 +39,21 @@ def with_result(table: pd.DataFrame) -> pd.DataFrame:
     return usable(table).reset_index(drop=True)
 
 
-def scale(axis: str, values: ArrayLike) -> Floats:
-    """Values of a numeric axis on the scale of fits and figures: the base-10 logarithm where that is natural."""
+def scale(axis: Axis, values: ArrayLike) -> Floats:
+    """Values of a numeric axis on the scale of fits and figures: the base-10 logarithm where they count by ratios."""
     given = np.asarray(values, dtype=float)
-    return np.asarray(np.log10(given)) if axis in LOGARITHMIC else given
+    return np.asarray(np.log10(given)) if axis.logarithmic else given
 
 
-def unscale(axis: str, values: ArrayLike) -> Floats:
+def unscale(axis: Axis, values: ArrayLike) -> Floats:
     """The inverse of `scale`."""
     given = np.asarray(values, dtype=float)
-    return np.asarray(np.power(10.0, given)) if axis in LOGARITHMIC else given
+    return np.asarray(np.power(10.0, given)) if axis.logarithmic else given
 
 
 def numbers(trials: pd.DataFrame, axis: str) -> Floats:
     """A numeric column, NaN where it is missing; shape (trials,)."""
     return np.asarray(trials[axis].astype("Float64").to_numpy(dtype=float, na_value=np.nan))
-
-
-def check_axis(axis: str, *, numeric: bool = False) -> None:
-    """Refuse a name that is no axis, or no numeric one.
-
-    Raises:
-        UserError: With the names that are allowed.
-    """
-    if numeric and axis in AXIS_OF and axis not in NUMERIC:
-        raise UserError(f"{axis}: has no order on which to look for a boundary; numeric axes are {', '.join(NUMERIC)}")
-    if axis not in AXIS_OF:
-        raise UserError(f"{axis}: is not an axis of the results table; those are {', '.join(AXIS_OF)}")
 
 
 def predictor_axes(trials: pd.DataFrame) -> tuple[str, ...]:
@@ -85,7 +63,13 @@ def predictor_axes(trials: pd.DataFrame) -> tuple[str, ...]:
     `same_as` names the others.
     """
     twins = {other for others in same_as(trials).values() for other in others}
-    return tuple(axis for axis in varying_axes(trials, among=PREDICTORS) if axis not in twins)
+    return tuple(axis for axis in varying_axes(trials, among=axes_of(trials).predictors) if axis not in twins)
+
+
+def grouping_axis(table: pd.DataFrame) -> str | None:
+    """The axis by whose values trials are told apart before all others: the first choice that varies, if any does."""
+    columns = axes_of(table).columns
+    return next((axis for axis in varying_axes(table) if columns[axis].kind == "str"), None)
 
 
 def same_as(trials: pd.DataFrame) -> dict[str, tuple[str, ...]]:
@@ -93,7 +77,7 @@ def same_as(trials: pd.DataFrame) -> dict[str, tuple[str, ...]]:
 
     Axes whose values hardly ever repeat are left alone: they determine each other in any sample.
     """
-    axes = varying_axes(trials, among=PREDICTORS)
+    axes = varying_axes(trials, among=axes_of(trials).predictors)
     codes = {axis: pd.factorize(texts(trials[axis]))[0] for axis in axes}
     configurations = pd.DataFrame(codes).drop_duplicates()
     kinds = {axis: configurations[axis].nunique() for axis in axes}
@@ -114,13 +98,14 @@ def same_as(trials: pd.DataFrame) -> dict[str, tuple[str, ...]]:
 def conditions(trials: pd.DataFrame) -> dict[str, Condition]:
     """Axes that exist only where another, categorical axis has some of its values.
 
-    The table does not say so: an axis that does not exist in a trial keeps the value of the minimal example. That is
+    The table does not say so: an axis that does not exist in a trial keeps its default. That is
     told from coincidence by how many trials keep it, at the share that the value has among the others.
     """
+    columns = axes_of(trials).columns
     axes = predictor_axes(trials)
     found: dict[str, Condition] = {}
     for parent in axes:
-        if parent in NUMERIC:
+        if columns[parent].is_numeric:
             continue
         parent_values = texts(trials[parent])
         for child in axes:
@@ -131,7 +116,7 @@ def conditions(trials: pd.DataFrame) -> dict[str, Condition]:
             idle = distinct.index[distinct == 1]
             active = distinct.index[distinct > 1]
             kept = child_values[parent_values.isin(idle)]
-            if not len(active) or kept.nunique() != 1 or kept.iloc[0] != _default(child):
+            if not len(active) or kept.nunique() != 1 or kept.iloc[0] != as_text(columns[child].default):
                 continue
             share = float((child_values[parent_values.isin(active)] == kept.iloc[0]).mean())
             if share ** len(kept) < CHANCE_OF_COINCIDENCE:
@@ -141,15 +126,11 @@ def conditions(trials: pd.DataFrame) -> dict[str, Condition]:
 
 def configurations(trials: pd.DataFrame) -> NDArray[np.int64]:
     """Number of each trial's configuration: replicates, which differ in nothing but the seed, share it."""
-    axes = varying_axes(trials, among=PREDICTORS)
+    axes = varying_axes(trials, among=axes_of(trials).predictors)
     if not axes:
         return np.zeros(len(trials), dtype=np.int64)
     values = pd.DataFrame({axis: texts(trials[axis]) for axis in axes})
     return np.asarray(values.groupby(list(axes), sort=False).ngroup(), dtype=np.int64)
-
-
-def _default(axis: str) -> str:
-    return as_text(TrialConfig.model_fields[AXIS_OF[axis]].default)
 
 
 def texts(values: pd.Series) -> pd.Series:

@@ -16,7 +16,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from study.trial.config import AXES, TrialConfig, allowed, axis_value, is_optional, kind_of
+from study.analysis.table_axes import axes_of, read_axes, with_axes
+from study.trial.axes import BUDGET, Axes, Axis, Kind, column_of
+from study.trial.config import EXAMPLE
 from study.trial.errors import UserError
 from study.trial.result import OUTCOMES
 from study.trial.timeline import LOSS_EXCEEDED, TIMELINE, timeline_column
@@ -40,25 +42,12 @@ class Column:
     """Whether a table without it is refused; a missing optional column is added empty."""
 
 
-def column_of(axis: str) -> str:
-    """Name of an axis's column: the axis `updates` is `budget`, since `updates` are those that were run."""
-    return "budget" if axis == "updates" else axis
+_AXIS_TYPES: dict[Kind, ColumnType] = {"int": "Int64", "float": "float64", "bool": "boolean", "str": "str"}
 
 
-AXIS_OF: dict[str, str] = {column_of(axis): axis for axis in AXES}
-"""The axis that a column holds, by the column's name, in the documented order."""
-
-_AXIS_TYPES: dict[type, ColumnType] = {int: "Int64", float: "float64", bool: "boolean", str: "str"}
-
-
-def _axis_column(name: str) -> Column:
-    axis = AXIS_OF[name]
-    meaning = TrialConfig.model_fields[axis].description or ""
-    if is_optional(axis):
-        meaning += "; missing where it is unset"
-    return Column(
-        name=name, dtype=_AXIS_TYPES[kind_of(axis)], unit="updates" if name == "budget" else "", meaning=meaning
-    )
+def _axis_column(axis: Axis) -> Column:
+    meaning = axis.description + ("; missing where it is unset" if axis.optional else "")
+    return Column(name=axis.column, dtype=_AXIS_TYPES[axis.kind], unit=axis.unit, meaning=meaning)
 
 
 def _optional(name: str, dtype: ColumnType, unit: str, meaning: str) -> Column:
@@ -128,15 +117,25 @@ _GROWTH = (
     _optional("weight_distance", "float64", "", "distance of the weights from the initial ones"),
 )
 
-COLUMNS: tuple[Column, ...] = (
-    *_OUTCOME,
-    *map(_axis_column, AXIS_OF),
-    *_ABOUT,
-    *_TIMELINE,
-    *_ONSET,
-    *_GROWTH,
-)
-"""Every column of the results table, in order. Growth is that at the last update in which the number was finite."""
+
+def columns_of(axes: Axes) -> tuple[Column, ...]:
+    """Every column of the results table of a study with these axes, in order.
+
+    Growth is that at the last update in which the number was finite.
+
+    Raises:
+        UserError: An axis has the name of another column.
+    """
+    of_axes = tuple(map(_axis_column, axes.values()))
+    of_all = (*_OUTCOME, *_ABOUT, *_TIMELINE, *_ONSET, *_GROWTH)
+    taken = {column.name for column in of_all} & {column.name for column in of_axes}
+    if taken:
+        raise UserError(f"{min(taken)}: is a column of every results table, so no axis can have that name")
+    return (*_OUTCOME, *of_axes, *_ABOUT, *_TIMELINE, *_ONSET, *_GROWTH)
+
+
+COLUMNS = columns_of(EXAMPLE.axes)
+"""Every column of the results table of a study of the example, in order."""
 
 
 def columns_table() -> str:
@@ -153,8 +152,9 @@ def load_results(path: Path | str) -> pd.DataFrame:
         path: A file that ends in .csv or .parquet.
 
     Returns:
-        One row a trial, by trial number, with the columns of `COLUMNS` in their order and types; optional columns
-        that an older table lacks are there and empty, and unknown ones come last, as they were.
+        One row a trial, by trial number, with the columns of `columns_of` in their order and types, and the axes that
+        `study.analysis.table_axes.axes_of` gives; optional columns that an older table lacks are there and empty, and
+        unknown ones come last, as they were.
 
     Raises:
         UserError: No such file, another ending, not such a file, a required column that is missing, or a value
@@ -171,6 +171,7 @@ def load_results(path: Path | str) -> pd.DataFrame:
         else:
             # pandas would take the loss `nan` for a missing one.
             table = pd.read_csv(path, dtype="str", keep_default_na=False, na_values=[""])
+            table = with_axes(table, read_axes(path))
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(f"{path}: cannot be read as {path.suffix[1:]} ({reason})") from error
@@ -181,13 +182,15 @@ def as_results(table: pd.DataFrame, *, where: str = "the results table") -> pd.D
     """Give a table of trials the documented columns and types, and check its values.
 
     Args:
-        table: One row a trial; numbers and truth values may be text.
+        table: One row a trial; numbers and truth values may be text. Its axes are those it has with it.
         where: What the table comes from, named at the start of an error message.
 
     Raises:
         UserError: A required column that is missing, or a value that cannot be.
     """
-    missing = [column.name for column in COLUMNS if column.required and column.name not in table]
+    axes = axes_of(table)
+    documented = columns_of(axes)
+    missing = [column.name for column in documented if column.required and column.name not in table]
     if missing:
         raise UserError(
             f"{where}: lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)} of a results table"
@@ -197,12 +200,12 @@ def as_results(table: pd.DataFrame, *, where: str = "the results table") -> pd.D
         column.name: _typed(table[column.name], column, where=where)
         if column.name in table
         else pd.Series(None, index=table.index, dtype=_pandas_type(column.dtype))
-        for column in COLUMNS
+        for column in documented
     }
     unknown: dict[str, pd.Series] = {str(name): table[name] for name in table if name not in columns}
-    typed = pd.DataFrame({**columns, **unknown})
+    typed = with_axes(pd.DataFrame({**columns, **unknown}), axes)
     _check_outcomes(typed, where=where)
-    _check_axes(typed, where=where)
+    _check_axes(typed, axes, where=where)
     return typed.sort_values("trial_number", ignore_index=True)
 
 
@@ -261,7 +264,8 @@ def _check_outcomes(table: pd.DataFrame, *, where: str) -> None:
         raise UserError(f"{where}: trial_number is missing in row {int(number.isna().to_numpy().argmax()) + 1}")
     if number.duplicated().any():
         raise UserError(f"{where}: trial {number[number.duplicated()].iloc[0]} is there twice; a trial has one row")
-    outcome, time, updates, budget = (table[name] for name in ("outcome", "time_to_nan", "updates", "budget"))
+    outcome, time, updates = (table[name] for name in ("outcome", "time_to_nan", "updates"))
+    budget = table[column_of(BUDGET)]
     _refuse(table, ~outcome.isin(OUTCOMES), where, "outcome", f"it is {', '.join(OUTCOMES[:-1])} or {OUTCOMES[-1]}")
     diverged, survived = outcome == "diverged", outcome == "survived"
     ran = diverged | survived
@@ -289,16 +293,16 @@ def _refuse(table: pd.DataFrame, wrong: pd.Series, where: str, column: str, rule
         raise UserError(f"{where}: {column}={given} of trial {row['trial_number']}{about} is not allowed; {rule}")
 
 
-def _check_axes(table: pd.DataFrame, *, where: str) -> None:
-    for name, axis in AXIS_OF.items():
+def _check_axes(table: pd.DataFrame, axes: Axes, *, where: str) -> None:
+    for name, axis in axes.columns.items():
         values = table[name]
-        if not is_optional(axis):
-            _refuse(table, values.isna(), where, name, f"it takes {allowed(axis)}")
+        if not axis.optional:
+            _refuse(table, values.isna(), where, name, f"it takes {axis.allowed()}")
         for value in values.dropna().unique().tolist():
             try:
-                axis_value(axis, value)
+                axis.validate(value)
             except ValueError:
-                _refuse(table, _true(values == value), where, name, f"it takes {allowed(axis)}")
+                _refuse(table, _true(values == value), where, name, f"it takes {axis.allowed()}")
 
 
 def usable(table: pd.DataFrame) -> pd.DataFrame:
@@ -330,11 +334,8 @@ def varying_axes(table: pd.DataFrame, *, among: Iterable[str] | None = None) -> 
             are no properties of a model.
     """
     rows = usable(table)
-    names = AXIS_OF if among is None else tuple(among)
-    left_out = ("budget", "seed") if among is None else ()
-    return tuple(
-        name for name in names if name in rows and name not in left_out and rows[name].nunique(dropna=False) > 1
-    )
+    names = axes_of(table).properties if among is None else among
+    return tuple(name for name in names if name in rows and rows[name].nunique(dropna=False) > 1)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ How to use it:
   is read without its model.
 - `axes.columns` has them by the names of their columns in a results table.
 - A module that serves any study takes `axes: Axes`, or the axes of its table (`study.analysis.table.axes_of`), and
-  names no axis but `SEED` and `BUDGET`, which every study has.
+  names no axis but `SEED` and `BUDGET`, which every study has, and `LEARNING_RATE` where it has that.
 """
 
 from __future__ import annotations
@@ -22,20 +22,37 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from study.trial.axis import NONE, Axis, AxisValue, Counted, Kind, as_text
+from study.trial.axis import (
+    BUDGET,
+    LEARNING_RATE,
+    NONE,
+    SEED,
+    Axis,
+    AxisValue,
+    Counted,
+    Kind,
+    as_text,
+    column_of,
+)
 from study.trial.errors import UserError
 
-__all__ = ["BUDGET", "NONE", "NOT_OF_A_MODEL", "SEED", "Axes", "Axis", "AxisValue", "Counted", "Kind", "as_text"]
+__all__ = [
+    "BUDGET",
+    "LEARNING_RATE",
+    "NONE",
+    "NOT_OF_A_MODEL",
+    "SEED",
+    "Axes",
+    "Axis",
+    "AxisValue",
+    "Counted",
+    "Kind",
+    "as_text",
+    "column_of",
+]
 
-SEED = "seed"
-"""The axis that says which random numbers are drawn. Every study has it; it tells nothing of an outcome."""
-BUDGET = "updates"
-"""The axis that says after how many updates a trial ends. Every study has it."""
 NOT_OF_A_MODEL = (BUDGET, SEED)
 """Axes that are no properties of a model: the one only ends the watching, the other only names a draw."""
-
-_COLUMNS = {BUDGET: "budget"}
-"""Columns of a results table that have another name than their axis: its `updates` are those that were run."""
 
 _JSON = TypeAdapter(tuple[Axis, ...])
 
@@ -108,7 +125,17 @@ class Axes(Mapping[str, Axis]):
     @cached_property
     def columns(self) -> Mapping[str, Axis]:
         """The axes by the names of their columns in a results table, in their order."""
-        return {column_of(name): axis for name, axis in self._by_name.items()}
+        return {axis.column: axis for axis in self._axes}
+
+    @cached_property
+    def predictors(self) -> Mapping[str, Axis]:
+        """The columns that can tell something of an outcome: all but the seed, which is chance."""
+        return {column: axis for column, axis in self.columns.items() if axis.name != SEED}
+
+    @cached_property
+    def properties(self) -> Mapping[str, Axis]:
+        """The columns that are properties of a model: all but the budget and the seed."""
+        return {column: axis for column, axis in self.columns.items() if axis.name not in NOT_OF_A_MODEL}
 
     @property
     def defaults(self) -> dict[str, AxisValue]:
@@ -181,11 +208,6 @@ class Axes(Mapping[str, Axis]):
                 return axis.name
         near = difflib.get_close_matches(written, self, n=1)
         return near[0] if near else None
-
-
-def column_of(axis: str) -> str:
-    """Name of an axis's column in a results table: `budget` for `updates`, else the axis's own."""
-    return _COLUMNS.get(axis, axis)
 
 
 def _annotated(annotation: Any, metadata: list[Any]) -> Any:

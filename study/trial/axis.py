@@ -27,6 +27,15 @@ Kind: TypeAlias = Literal["str", "bool", "int", "float"]
 NONE = "none"
 """How an unset value is written in files, on the command line and in MLflow."""
 
+SEED = "seed"
+"""The axis that says which random numbers are drawn. Every study has it; it tells nothing of an outcome."""
+BUDGET = "updates"
+"""The axis that says after how many updates a trial ends. Every study has it."""
+LEARNING_RATE = "learning_rate"
+"""The axis that the law of scaling is about, in any study that has it."""
+
+_COLUMNS = {BUDGET: "budget"}
+"""Columns of a results table that have another name than their axis: its `updates` are those that were run."""
 _UNSET = (NONE, "null", "~")
 _KINDS: dict[type, Kind] = {str: "str", bool: "bool", int: "int", float: "float"}
 _NOUNS: dict[Kind, str] = {"str": "a text", "bool": "true or false", "int": "a whole number", "float": "a number"}
@@ -42,6 +51,11 @@ def as_text(value: Any) -> str:
     return str(value)
 
 
+def column_of(axis: str) -> str:
+    """Name of an axis's column in a results table: `budget` for `updates`, else the axis's own."""
+    return _COLUMNS.get(axis, axis)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Counted:
     """What an annotation can say of an axis beyond its type and bounds: `Annotated[float, Gt(0), Counted(...)]`."""
@@ -49,11 +63,13 @@ class Counted:
     logarithmic: bool | None = None
     """Whether equal ratios are equal steps; None: of a real number that is above 0 and has no upper bound."""
     step: float | None = None
-    """What a hazard ratio is given for: a factor on a logarithmic axis, a difference on another; None: see `Axis`."""
+    """The difference that a hazard ratio is given for; None: the power of ten next below the default."""
     unit: str = ""
     """What the numbers count, in words, such as `updates` or `rate`."""
     also: tuple[str, ...] = ()
     """Other names under which people look for it, such as `lr`."""
+    bounded: tuple[str, ...] = ()
+    """Choices that keep what they act on within bounds, as `tanh` does."""
 
 
 def _number(value: Any) -> Any:
@@ -107,22 +123,22 @@ class Axis:
     logarithmic: bool = False
     """Whether equal ratios, not equal differences, are equal steps; only where no value is 0 or below."""
     step: float = 1.0
-    """What a hazard ratio is given for: a factor where `logarithmic`, else a difference.
-
-    Unless an annotation says it, a doubling, or the power of ten next below the default."""
+    """The difference that a hazard ratio is given for; on a logarithmic scale that is a doubling instead."""
     unit: str = ""
     """What its numbers count, in words."""
     description: str = ""
     also: tuple[str, ...] = ()
     """Other names under which people look for it."""
+    bounded: tuple[str, ...] = ()
+    """Choices that have something in common: they keep what they act on within bounds."""
 
     def __post_init__(self) -> None:
         if self.optional and NONE in self.choices:
             raise ValueError(f"{self.name}: cannot be unset, written {NONE}, and have the choice {NONE} too")
         if self.logarithmic and not (self.is_numeric and self._is_positive):
             raise ValueError(f"{self.name}: only numbers above 0 count on a logarithmic scale")
-        if self.is_numeric and not self.step > (1 if self.logarithmic else 0):
-            raise ValueError(f"{self.name}: a step is a factor above 1 or a difference above 0, not {self.step:g}")
+        if not self.step > 0:
+            raise ValueError(f"{self.name}: a step is a difference above 0, not {self.step:g}")
         # A default of 1 of a real number is 1.0; the field is frozen.
         object.__setattr__(self, "default", self.validate(self.default))
 
@@ -159,12 +175,13 @@ class Axis:
             "description": parts.description or description,
             "unit": counted.unit,
             "also": counted.also,
+            "bounded": counted.bounded,
             **bounds,
         }
         positive = bounds.get("gt", -1) >= 0 or bounds.get("ge", 0) > 0
         open_above = kind == "float" and not parts.choices and bounds.keys().isdisjoint(("le", "lt"))
         logarithmic = positive and open_above if counted.logarithmic is None else counted.logarithmic
-        step = counted.step or (2.0 if logarithmic else _power_of_ten(default, whole=kind == "int"))
+        step = counted.step or (1.0 if logarithmic else _power_of_ten(default, whole=kind == "int"))
         try:
             return cls(**values, logarithmic=logarithmic, step=step)
         except ValidationError as error:
@@ -174,6 +191,16 @@ class Axis:
     def is_numeric(self) -> bool:
         """Whether its values are numbers, which have an order and distances."""
         return self.kind in ("int", "float")
+
+    @property
+    def column(self) -> str:
+        """Name of its column in a results table: `budget` for `updates`, else its own."""
+        return column_of(self.name)
+
+    @property
+    def label(self) -> str:
+        """What stands at a figure's axis: the column, and what its numbers count."""
+        return f"{self.column} ({self.unit})" if self.unit else self.column
 
     @property
     def _is_positive(self) -> bool:
@@ -188,7 +215,7 @@ class Axis:
         if self.logarithmic:
             return self
         ge, gt = (self.ge, self.gt) if self._is_positive else (None, 0)
-        return replace(self, logarithmic=True, step=2.0, ge=ge, gt=gt)
+        return replace(self, logarithmic=True, step=1.0, ge=ge, gt=gt)
 
     def validate(self, value: object) -> AxisValue:
         """Check one value and give it the axis's type; text such as `1e-5`, `true` or `none` is understood.

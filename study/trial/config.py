@@ -72,7 +72,9 @@ class TrialConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     activation: Annotated[
-        Activation, Field(description="LSTM `activation`: of the candidate and of the cell state on its way out")
+        Activation,
+        Field(description="LSTM `activation`: of the candidate and of the cell state on its way out"),
+        Counted(bounded=("relu6", "softsign", "tanh", "sigmoid", "hard_sigmoid")),
     ] = "relu"
     recurrent_activation: Annotated[
         GateActivation,

@@ -7,12 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from study.analysis.table import AXIS_OF, as_results
-from study.trial.config import TrialConfig
+from study.analysis.table import as_results
+from study.analysis.table_axes import with_axes
+from study.trial.axes import Axes
+from study.trial.config import EXAMPLE
 
 
 def results_table(
-    time: Sequence[float] | np.ndarray, *, budget: int = 60, failed: Sequence[int] = (), **axes: object
+    time: Sequence[float] | np.ndarray,
+    *,
+    budget: int = 60,
+    failed: Sequence[int] = (),
+    of: Axes = EXAMPLE.axes,
+    **axes: object,
 ) -> pd.DataFrame:
     """Trials that diverge at the given times (rounded up to whole updates) if their budget lets them.
 
@@ -20,13 +27,14 @@ def results_table(
         time: When each trial would diverge, in updates; infinite if never.
         budget: Of every trial.
         failed: Numbers of the trials that have no result.
-        axes: Values of axes, one for all or one for each trial; the others are those of the minimal example.
+        of: All axes of the study.
+        axes: Values of some, one for all or one for each trial; the others are at their defaults.
     """
     whole = np.ceil(np.asarray(time, dtype=np.float64))
     number = np.arange(len(whole))
     lost = np.isin(number, failed)
     event = (whole <= budget) & ~lost
-    default = {name: TrialConfig.model_fields[axis].default for name, axis in AXIS_OF.items()}
+    default = {column: axis.default for column, axis in of.columns.items()}
     columns = {
         "trial_number": number,
         "outcome": np.where(lost, "failed", np.where(event, "diverged", "survived")),
@@ -36,4 +44,4 @@ def results_table(
         "budget": budget,
         **axes,
     }
-    return as_results(pd.DataFrame(columns, index=pd.RangeIndex(len(whole))))
+    return as_results(with_axes(pd.DataFrame(columns, index=pd.RangeIndex(len(whole))), of))

@@ -34,6 +34,7 @@ from study.report.figures.phase import phase_figure, shows_fit
 from study.report.figures.prediction import calibration_figure, importance_figure
 from study.report.figures.scaling import median_time, scaling_figure, typical
 from study.report.figures.survival import survival_figure, trials_at_risk, two_parts_figure
+from study.trial.config import AXES
 from study.trial.errors import UserError
 from tests.analysis.made_up_trials import results_table
 from tests.report.studies import AT_ONCE, DISTANCE, FAILED, TRIALS, found, made_up_study
@@ -163,22 +164,24 @@ def test_the_median_of_a_law_is_that_of_its_distribution(distribution: str, medi
             "coefficient": [-1.1, -0.3, 0.5],
         }
     )
+    trials = results_table([math.inf])
     law = replace(
-        accelerated_failure_time(results_table([math.inf])),
+        accelerated_failure_time(trials),
         time_ratios=rows, intercept=2.0, scale=0.7, distribution=distribution,
     )  # fmt: skip
     # At twice the minimal example's learning rate, 4e-4, two layers and selu.
     location = 2.0 - 1.1 * math.log(2) - 0.3 * 2 + 0.5
     at = {"learning_rate": 8e-4, "layers": 2, "activation": "selu"}
-    assert median_time(law, at) == pytest.approx(median(location, 0.7))  # type: ignore[operator]
-    assert median_time(law, {**at, "activation": "relu"}) == pytest.approx(median(location - 0.5, 0.7))  # type: ignore[operator]
+    assert median_time(law, at, trials=trials) == pytest.approx(median(location, 0.7))  # type: ignore[operator]
+    of_relu = median_time(law, {**at, "activation": "relu"}, trials=trials)
+    assert of_relu == pytest.approx(median(location - 0.5, 0.7))  # type: ignore[operator]
 
 
 def test_the_fitted_median_finds_the_made_up_law() -> None:
-    law = scaling(made_up_study()).law
-    at = {"recurrent_dropout": 0.25}
+    of = scaling(made_up_study())
     for rate in (1e-3, 3e-3):
-        assert median_time(law, {**at, "learning_rate": rate}) == pytest.approx(DISTANCE / rate, rel=0.15)
+        median = median_time(of.law, {"recurrent_dropout": 0.25, "learning_rate": rate}, trials=of.trials)
+        assert median == pytest.approx(DISTANCE / rate, rel=0.15)
 
 
 def test_the_scaling_figure_tells_of_the_trials_that_its_law_is_not_of() -> None:
@@ -188,10 +191,10 @@ def test_the_scaling_figure_tells_of_the_trials_that_its_law_is_not_of() -> None
 
 
 def test_a_typical_value_is_one_that_was_tried() -> None:
-    assert typical(pd.Series([8, 8, 16, 64], dtype="Int64", name="units")) == 8
-    assert typical(pd.Series([1e-4, 1e-3, 1e-2], name="learning_rate")) == 1e-3
-    assert typical(pd.Series(["none", "conv1d", "conv1d"], name="front_end")) == "conv1d"
-    assert typical(pd.Series([pd.NA, pd.NA], dtype="Float64", name="clipnorm")) is None
+    assert typical(pd.Series([8, 8, 16, 64], dtype="Int64"), AXES["units"]) == 8
+    assert typical(pd.Series([1e-4, 1e-3, 1e-2]), AXES["learning_rate"]) == 1e-3
+    assert typical(pd.Series(["none", "conv1d", "conv1d"]), AXES["front_end"]) == "conv1d"
+    assert typical(pd.Series([pd.NA, pd.NA], dtype="Float64"), AXES["clipnorm"]) is None
 
 
 def test_a_phase_diagram_has_a_cross_for_each_divergence_and_a_contour_only_where_there_is_a_fit() -> None:

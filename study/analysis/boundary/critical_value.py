@@ -13,7 +13,7 @@ from study.analysis.boundary.firth import CRITICAL_RATIO, PenalisedLogistic, is_
 from study.analysis.boundary.selection import Selection, select
 from study.analysis.predictors import Floats, numbers, scale, unscale
 from study.analysis.wording import p_value_text
-from study.trial.config import AxisValue
+from study.trial.axes import AxisValue
 
 Status = Literal["inside", "below", "above", "flat", "none diverged", "all diverged", "constant", "too few"]
 
@@ -118,7 +118,8 @@ def nothing_to_fit(selection: Selection) -> tuple[Status, str] | None:
 def _crossing(selection: Selection, model: PenalisedLogistic) -> CriticalValue:
     axis, rest = selection.axes[0], selection.stated
     lowest, highest = selection.range_of(axis)
-    ends = scale(axis, [lowest, highest])
+    described = selection.described(axis)
+    ends = scale(described, [lowest, highest])
 
     def excess(values: Floats) -> Floats:
         held = np.broadcast_to(rest, (len(values), len(rest)))
@@ -135,8 +136,8 @@ def _crossing(selection: Selection, model: PenalisedLogistic) -> CriticalValue:
         # As the slope differs from zero, the statistic rises on both sides of its root: each side is cut once at most.
         cut = np.flatnonzero(excess(ends) > 0)
         found = dict(zip(cut, root_between(excess, np.full(len(cut), nearest), ends[cut]), strict=True))
-        low, high = (float(unscale(axis, [found[end]])[0]) if end in found else None for end in (0, 1))
-    value = float(unscale(axis, [root])[0]) if status == "inside" else None
+        low, high = (float(unscale(described, [found[end]])[0]) if end in found else None for end in (0, 1))
+    value = float(unscale(described, [root])[0]) if status == "inside" else None
     return _result(
         selection,
         status=status,

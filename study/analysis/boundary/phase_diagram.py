@@ -12,19 +12,10 @@ from scipy.stats import norm
 from study.analysis.boundary.critical_value import nothing_to_fit
 from study.analysis.boundary.firth import PenalisedLogistic, is_estimable
 from study.analysis.boundary.selection import Selection, select
-from study.analysis.predictors import (
-    LOGARITHMIC,
-    NUMERIC,
-    Booleans,
-    Floats,
-    check_axis,
-    numbers,
-    scale,
-    unscale,
-    with_result,
-)
+from study.analysis.predictors import Booleans, Floats, numbers, scale, unscale, with_result
+from study.analysis.table_axes import axis_of
 from study.analysis.wording import p_value_text
-from study.trial.config import NONE, AxisValue, as_text
+from study.trial.axes import NONE, Axis, AxisValue, as_text
 from study.trial.errors import UserError
 
 CURVED_BELOW = 0.01
@@ -40,10 +31,8 @@ class PhaseDiagram:
     the whole contour is inside at once.
     """
 
-    x_axis: str
-    y_axis: str
-    x_logarithmic: bool
-    y_logarithmic: bool
+    x: Axis
+    y: Axis
     at: Mapping[str, AxisValue]
     """What was stated of other axes."""
     fitted: bool
@@ -120,7 +109,8 @@ def phase_diagram(
         straightness = bent.p_value_without([first, first + 1, first + 2])
     wanted = (straightness is not None and straightness < CURVED_BELOW) if curved is None else curved
     model = bent if wanted and bent is not None else straight
-    grid = np.stack(np.meshgrid(scale(x, columns), scale(y, rows)), axis=-1).reshape(-1, 2)
+    along_x, along_y = scale(selection.described(x), columns), scale(selection.described(y), rows)
+    grid = np.stack(np.meshgrid(along_x, along_y), axis=-1).reshape(-1, 2)
     cells = np.column_stack([grid, np.broadcast_to(selection.stated, (len(grid), len(selection.stated)))])
     if model is bent:
         cells = _with_curves(cells)
@@ -165,8 +155,7 @@ def phase_panels(
     Raises:
         UserError: `by` is no axis or is a numeric one, or what `phase_diagram` raises.
     """
-    check_axis(by)
-    if by in NUMERIC:
+    if axis_of(table, by).is_numeric:
         raise UserError(f"{by}: is numeric, so it has no panels of its own; state a value of it, or name a category")
     values = sorted({NONE if pd.isna(value) else as_text(value) for value in with_result(table)[by]})
     return tuple(
@@ -180,8 +169,9 @@ def _grid(selection: Selection, axis: str, points: int) -> Floats:
     low, high = selection.range_of(axis)
     if low == high:
         return np.array([low])
-    first, last = scale(axis, [low, high])
-    values = unscale(axis, np.linspace(first, last, points))
+    described = selection.described(axis)
+    first, last = scale(described, [low, high])
+    values = unscale(described, np.linspace(first, last, points))
     # Rounding must not carry the ends away from the values tried.
     values[[0, -1]] = low, high
     return values
@@ -210,10 +200,8 @@ def _diagram(
     if probability is None:
         words = f"{words}; {selection.counts}."
     return PhaseDiagram(
-        x_axis=x,
-        y_axis=y,
-        x_logarithmic=x in LOGARITHMIC,
-        y_logarithmic=y in LOGARITHMIC,
+        x=selection.described(x),
+        y=selection.described(y),
         at=selection.at,
         fitted=probability is not None,
         curved=curved,

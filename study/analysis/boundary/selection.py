@@ -10,10 +10,8 @@ import numpy as np
 import pandas as pd
 
 from study.analysis.predictors import (
-    NUMERIC,
     Booleans,
     Floats,
-    check_axis,
     configurations,
     numbers,
     predictor_axes,
@@ -22,8 +20,9 @@ from study.analysis.predictors import (
     texts,
     with_result,
 )
+from study.analysis.table_axes import axes_of, axis_of
 from study.analysis.wording import count
-from study.trial.config import NONE, AxisValue, as_text
+from study.trial.axes import NONE, Axis, AxisValue, as_text
 from study.trial.errors import UserError
 
 
@@ -55,13 +54,18 @@ class Selection:
     @cached_property
     def features(self) -> Floats:
         """Axes, then covariates, each on its natural scale; shape (trials, axes + covariates)."""
-        columns = [scale(axis, numbers(self.trials, axis)) for axis in (*self.axes, *self.covariates)]
+        names = (*self.axes, *self.covariates)
+        columns = [scale(self.described(axis), numbers(self.trials, axis)) for axis in names]
         return np.column_stack(columns)
 
     @property
     def stated(self) -> Floats:
         """Values of the covariates at which the boundary is looked for, on the scale of `features`."""
-        return np.array([scale(axis, [float(str(self.at[axis]))])[0] for axis in self.covariates])
+        return np.array([scale(self.described(axis), [float(str(self.at[axis]))])[0] for axis in self.covariates])
+
+    def described(self, axis: str) -> Axis:
+        """The axis of a column."""
+        return axes_of(self.trials).columns[axis]
 
     def range_of(self, axis: str) -> tuple[float, float]:
         """Smallest and largest value tried; the selection must not be empty."""
@@ -122,9 +126,9 @@ def select(table: pd.DataFrame, *, axes: tuple[str, ...], at: Mapping[str, AxisV
     """
     at = dict(at or {})
     for axis in axes:
-        check_axis(axis, numeric=True)
+        axis_of(table, axis, numeric=True)
+    numeric = {axis for axis in at if axis_of(table, axis).is_numeric}
     for axis in at:
-        check_axis(axis)
         if axis in axes:
             raise UserError(f"at {axis}={as_text(at[axis])}: the boundary runs along {axis}, so it cannot be held")
     if len(set(axes)) < len(axes):
@@ -134,7 +138,7 @@ def select(table: pd.DataFrame, *, axes: tuple[str, ...], at: Mapping[str, AxisV
             raise UserError(f"{axis}: is not a column of this results table")
     trials = with_result(table)
     failed = len(table) - len(trials)
-    held = [axis for axis, value in at.items() if axis in NUMERIC and value not in (None, NONE)]
+    held = [axis for axis, value in at.items() if axis in numeric and value not in (None, NONE)]
     for axis in (axis for axis in at if axis not in held):
         wanted = as_text(at[axis])
         tried = texts(trials[axis])

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from study.analysis.predictors import NUMERIC, Floats, numbers, predictor_axes, scale, texts
+from study.analysis.predictors import Floats, numbers, predictor_axes, scale, texts
+from study.analysis.table_axes import axes_of
+from study.trial.axes import Axis
 from study.trial.errors import UserError
-
-BOUNDED = frozenset(("relu6", "softsign", "tanh", "sigmoid", "hard_sigmoid"))
-"""Activations whose values stay within bounds, so that no recurrence of them can grow without limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,11 +19,13 @@ class Encoding:
     """How axes become columns.
 
     A number is put on its natural scale. An unset number, such as no `clipnorm`, is a column of its own, and counts as
-    the largest one tried: a limit that is never reached. A category is one column for each value; an activation has
-    one more, whether it is bounded. An axis that does not exist in a trial has the category `none` like any other.
+    the largest one tried: a limit that is never reached. A category is one column for each value; an axis with bounded
+    choices has one more, whether the value is one of them: no recurrence of a bounded activation can grow without
+    limit. An axis that does not exist in a trial has the category `none` like any other.
     """
 
-    axes: tuple[str, ...]
+    axes: Mapping[str, Axis]
+    """By the names of their columns."""
     categories: Mapping[str, tuple[str, ...]]
     """Values of each axis that is no number."""
     largest: Mapping[str, float]
@@ -37,7 +38,7 @@ class Encoding:
         for axis in self.axes:
             width = 1 + (axis in self.largest)
             if axis in self.categories:
-                width = len(self.categories[axis]) + (axis == "activation")
+                width = len(self.categories[axis]) + bool(self.axes[axis].bounded)
             found[axis] = list(range(first, first + width))
             first += width
         return found
@@ -58,10 +59,10 @@ class Encoding:
                         f"{axis}={unknown[0]}: was not tried; the study has {', '.join(self.categories[axis])}"
                     )
                 columns += [np.asarray(values == value, dtype=float) for value in self.categories[axis]]
-                if axis == "activation":
-                    columns.append(np.asarray(values.isin(BOUNDED), dtype=float))
+                if bounded := self.axes[axis].bounded:
+                    columns.append(np.asarray(values.isin(bounded), dtype=float))
                 continue
-            scaled = scale(axis, numbers(trials, axis))
+            scaled = scale(self.axes[axis], numbers(trials, axis))
             if axis in self.largest:
                 unset = np.isnan(scaled)
                 columns += [np.where(unset, self.largest[axis], scaled), unset.astype(float)]
@@ -74,13 +75,16 @@ class Encoding:
 
 def encoding_of(trials: pd.DataFrame) -> Encoding:
     """The encoding of the axes that vary in these trials."""
-    axes = predictor_axes(trials)
-    largest = {}
-    for axis in axes:
-        if axis in NUMERIC and trials[axis].isna().any():
-            largest[axis] = float(np.nanmax(scale(axis, numbers(trials, axis))))
+    columns = axes_of(trials).columns
+    axes = {column: columns[column] for column in predictor_axes(trials)}
     return Encoding(
         axes=axes,
-        categories={axis: tuple(sorted(set(texts(trials[axis])))) for axis in axes if axis not in NUMERIC},
-        largest=largest,
+        categories={
+            column: tuple(sorted(set(texts(trials[column])))) for column, axis in axes.items() if not axis.is_numeric
+        },
+        largest={
+            column: float(np.nanmax(scale(axis, numbers(trials, column))))
+            for column, axis in axes.items()
+            if axis.is_numeric and trials[column].isna().any()
+        },
     )

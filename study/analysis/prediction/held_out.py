@@ -210,7 +210,7 @@ def held_out(table: pd.DataFrame, *, seed: int = 0, folds: int = FOLDS, repeats:
     return HeldOut(
         table=trials,
         failed=len(table) - len(trials),
-        axes=encoding.axes,
+        axes=tuple(encoding.axes),
         same_as=same_as(trials),
         seed=seed,
         model=model,

@@ -1,14 +1,13 @@
 """From the axes of a study to the columns of a regression.
 
-One place says what one unit of each axis is, so that a hazard ratio or a time ratio can be read without a key:
+What one unit of a column is, so that a hazard ratio or a time ratio can be read without a key:
 
-- `learning_rate`, `units`, `timesteps`, `features`, `batch_size`, `clipnorm`, `max_norm`: per doubling (log2);
-- `recurrent_dropout`, `dropout`, `label_balance`: per 0.1;
-- `layers`, `input_mean`: per 1;
+- numbers that count by their ratios, such as `learning_rate` and `units`: per doubling (log2);
+- other numbers: per the axis's `step`, such as 0.1 of `dropout` or 1 of `layers`;
 - choices: each level against a baseline level;
 - truth values: true against false;
-- an unset `clipnorm` or `max_norm` has a column of its own, against the value of the minimal example (or the only
-  other one), and is 0 in the column of the doublings, which are counted from that value.
+- an unset number, such as a `clipnorm` of none, has a column of its own, against the axis's default (or the only other
+  value), and is 0 in the column of the doublings, which are counted from that value.
 
 `budget` and `seed` are no properties of a model: the one only ends the watching, the other only names a draw.
 """
@@ -17,29 +16,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from study.analysis.groups import check_axes
-from study.analysis.table import AXIS_OF, durations, usable
-from study.trial.config import NONE, TrialConfig, as_text, kind_of
+from study.analysis.predictors import texts
+from study.analysis.table import durations, usable
+from study.analysis.table_axes import axis_of
+from study.trial.axes import NONE, NOT_OF_A_MODEL, Axis, as_text
 from study.trial.errors import UserError
-
-DOUBLINGS = ("learning_rate", "units", "timesteps", "features", "batch_size", "clipnorm", "max_norm")
-"""Numeric axes whose unit is a doubling."""
-STEPS: dict[str, float] = {
-    "recurrent_dropout": 0.1,
-    "dropout": 0.1,
-    "label_balance": 0.1,
-    "layers": 1,
-    "input_mean": 1,
-}
-"""Numeric axes whose unit is a difference."""
-NO_PROPERTY = ("budget", "seed")
-"""Columns of axes that are no properties of a model, and so never in a regression."""
 
 Kind = Literal["doubling", "difference", "level"]
 
@@ -74,7 +61,7 @@ class DesignMatrix:
 
     terms: tuple[Term, ...]
     values: npt.NDArray[np.float64]
-    """Shape (trials, terms): doublings from the minimal example's value, units from zero, or 0 and 1."""
+    """Shape (trials, terms): doublings from the axis's `reference`, steps from zero, or 0 and 1."""
     notes: tuple[str, ...]
     """Which axes or levels have no column, and why, a sentence each."""
 
@@ -98,7 +85,7 @@ class DesignMatrix:
 def design_matrix(table: pd.DataFrame, axes: Iterable[str]) -> DesignMatrix:
     """The design matrix of a regression on the given axes; it has no column for an intercept.
 
-    The baseline of a choice is the minimal example's value where a trial with it diverged, else the level with the
+    The baseline of a choice is the axis's default where a trial with it diverged, else the level with the
     most divergences (the first of them in the documented order): against a level in which nothing ever diverged, every
     other level's hazard would be infinitely larger. An axis that does not vary has no column. Nor has a column that
     the ones before it determine, such as a front end's activation `none` beside `front_end`: the data cannot tell the
@@ -112,9 +99,9 @@ def design_matrix(table: pd.DataFrame, axes: Iterable[str]) -> DesignMatrix:
         UserError: Not an axis, one given twice, or one that is no property of a model.
     """
     axes = tuple(axes)
-    check_axes(*axes)
+    described = {axis: axis_of(table, axis) for axis in axes}
     for axis in axes:
-        if axis in NO_PROPERTY:
+        if described[axis].name in NOT_OF_A_MODEL:
             raise UserError(f"{axis} is no property of a model; a regression takes the other axes")
         if axes.count(axis) > 1:
             raise UserError(f"{axis} is given twice")
@@ -127,7 +114,7 @@ def design_matrix(table: pd.DataFrame, axes: Iterable[str]) -> DesignMatrix:
         if table[axis].nunique(dropna=False) <= 1:
             notes.append(f"{axis} does not vary, so it has no estimate.")
             continue
-        for term, column in _columns(table[axis], event):
+        for term, column in _columns(table[axis], described[axis], event):
             if _is_determined(column, columns):
                 notes.append(f"{term.name}: the axes before it determine this one, so it has no estimate of its own.")
             else:
@@ -137,39 +124,47 @@ def design_matrix(table: pd.DataFrame, axes: Iterable[str]) -> DesignMatrix:
     return DesignMatrix(terms=tuple(terms), values=values, notes=tuple(notes))
 
 
-def _columns(values: pd.Series, event: pd.Series) -> list[tuple[Term, npt.NDArray[np.float64]]]:
-    axis = str(values.name)
-    if kind_of(AXIS_OF[axis]) in (str, bool):
-        return _level_columns(values, event)
-    default = TrialConfig.model_fields[AXIS_OF[axis]].default
+def reference(axis: Axis, numbers: npt.NDArray[np.float64]) -> float:
+    """The value that a logarithmic axis's doublings are counted from: its default, or the smallest where that is unset.
+
+    Args:
+        axis: A numeric axis.
+        numbers: Its values in the trials; NaN where unset.
+    """
+    return float(axis.default if isinstance(axis.default, int | float) else np.nanmin(numbers))
+
+
+def _columns(values: pd.Series, described: Axis, event: pd.Series) -> list[tuple[Term, npt.NDArray[np.float64]]]:
+    if not described.is_numeric:
+        return _level_columns(values, described, event)
+    axis = described.column
     numbers = np.asarray(values.astype("float64"), dtype=np.float64)
     unset = np.isnan(numbers)
     columns: list[tuple[Term, npt.NDArray[np.float64]]] = []
     given = np.unique(numbers[~unset])
     if len(given) > 1:
-        if axis in DOUBLINGS:
+        if described.logarithmic:
             term = Term(name=f"{axis}, per doubling", axis=axis, kind="doubling")
-            column = np.log2(numbers / default)
+            column = np.log2(numbers / reference(described, numbers))
         else:
-            term = Term(name=f"{axis}, per {STEPS[axis]:g}", axis=axis, kind="difference", step=STEPS[axis])
-            column = numbers / STEPS[axis]
+            step = described.step
+            term = Term(name=f"{axis}, per {step:g}", axis=axis, kind="difference", step=step)
+            column = numbers / step
         columns.append((term, np.where(unset, 0.0, column)))
     if unset.any():
-        baseline = as_text(default if len(given) > 1 else float(given[0]))
+        baseline = as_text(reference(described, numbers) if len(given) > 1 else float(given[0]))
         name = f"{axis}: {NONE}, not {baseline}"
         term = Term(name=name, axis=axis, kind="level", level=NONE, baseline=baseline)
         columns.append((term, unset.astype(np.float64)))
     return columns
 
 
-def _level_columns(values: pd.Series, event: pd.Series) -> list[tuple[Term, npt.NDArray[np.float64]]]:
-    axis = str(values.name)
-    field = TrialConfig.model_fields[AXIS_OF[axis]]
-    text = values.map(as_text)
-    documented = ["false", "true"] if kind_of(AXIS_OF[axis]) is bool else list(get_args(field.annotation))
-    levels = [level for level in documented if (text == level).any()]
+def _level_columns(values: pd.Series, described: Axis, event: pd.Series) -> list[tuple[Term, npt.NDArray[np.float64]]]:
+    axis = described.column
+    text = texts(values)
+    levels = [level for level in levels_of(described, text) if (text == level).any()]
     diverged = {level: int(event[text == level].sum()) for level in levels}
-    baseline = as_text(field.default)
+    baseline = as_text(described.default)
     if not diverged.get(baseline):
         baseline = max(levels, key=lambda level: diverged[level])
     columns: list[tuple[Term, npt.NDArray[np.float64]]] = []
@@ -179,6 +174,17 @@ def _level_columns(values: pd.Series, event: pd.Series) -> list[tuple[Term, npt.
             term = Term(name=name, axis=axis, kind="level", level=level, baseline=baseline)
             columns.append((term, np.asarray(text == level, dtype=np.float64)))
     return columns
+
+
+def levels_of(axis: Axis, tried: pd.Series) -> list[str]:
+    """The values of an axis that is no number, as texts: in the documented order, else by their names.
+
+    Args:
+        axis: Of choices, truth values or texts.
+        tried: Its values in the trials, as texts.
+    """
+    documented = [as_text(choice) for choice in axis.choices or ((False, True) if axis.kind == "bool" else ())]
+    return documented + sorted(set(tried) - set(documented))
 
 
 def _is_determined(column: npt.NDArray[np.float64], before: list[npt.NDArray[np.float64]]) -> bool:

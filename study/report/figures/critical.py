@@ -10,19 +10,19 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from study.analysis.boundary.critical_value import CriticalValue, critical_value
-from study.analysis.predictors import LOGARITHMIC, numbers, texts
+from study.analysis.predictors import numbers, texts
 from study.analysis.table import usable
+from study.analysis.table_axes import axes_of
 from study.report.figures.drawing import (
     DIVERGED,
     INK,
     PALE,
     SURVIVED,
     Drawing,
-    label_of,
     new_figure,
     styled,
 )
-from study.trial.config import NONE, as_text
+from study.trial.axes import NONE, as_text
 
 
 def critical_values(table: pd.DataFrame, *, axis: str, by: str | None = None) -> tuple[CriticalValue, ...]:
@@ -58,13 +58,13 @@ def critical_figure(table: pd.DataFrame, values: Sequence[CriticalValue], *, nam
     words = " ".join(value.words for value in values)
     if not any(value.status in ("inside", "below", "above", "flat") for value in values):
         return Drawing(name=name, caption=f"No critical value: {words}")
-    axis = values[0].axis
+    axis = axes_of(table).columns[values[0].axis]
     with styled():
         figure = new_figure(1.0 + 0.62 * len(values))
         axes = figure.subplots()
-        if axis in LOGARITHMIC:
+        if axis.logarithmic:
             axes.set_xscale("log")
-        limits = _limits(values, logarithmic=axis in LOGARITHMIC)
+        limits = _limits(values, logarithmic=axis.logarithmic)
         axes.set_xlim(*limits)
         for row, value in enumerate(values):
             _row(axes, row, value, trials)
@@ -74,12 +74,12 @@ def critical_figure(table: pd.DataFrame, values: Sequence[CriticalValue], *, nam
         axes.spines["left"].set_visible(False)
         axes.grid(True, axis="x", color=PALE, linewidth=0.8)
         axes.set_axisbelow(True)
-        axes.set_xlabel(label_of(axis))
+        axes.set_xlabel(axis.label)
         figure.legend(handles=_legend(), loc="outside upper left", ncols=3)
     counted = f"n = {sum(v.trials for v in values)}, {sum(v.trials - v.diverged for v in values)} censored"
     caption = (
-        f"Critical {axis}: where half of the trials go to NaN within the budget (diamond), with its 95% interval (bar; "
-        f"an arrow where it leaves the values tried). Ticks: the trials. {counted}"
+        f"Critical {axis.column}: where half of the trials go to NaN within the budget (diamond), with its 95% "
+        f"interval (bar; an arrow where it leaves the values tried). Ticks: the trials. {counted}"
         + (f", {failed} failed" if failed else "")
         + "."
     )

@@ -69,18 +69,6 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "study",
 }
 
-UNITS: dict[str, str] = {
-    "timesteps": "timesteps",
-    "budget": "budget (updates)",
-    "batch_size": "batch_size (sequences)",
-    "units": "units of a layer",
-    "recurrent_dropout": "recurrent_dropout (rate)",
-    "dropout": "dropout (rate)",
-    "label_balance": "label_balance (fraction of '1' labels)",
-    "learning_rate": "learning_rate",
-}
-"""Labels of axes that say more than the axis's name."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
@@ -147,11 +135,6 @@ def new_figure(height: float, *, width: float = WIDTH) -> Figure:
 def styled() -> Any:
     """The context in which figures are made: the look of all of them."""
     return matplotlib.rc_context(STYLE)
-
-
-def label_of(axis: str) -> str:
-    """What stands at a figure's axis that shows an axis of the study."""
-    return UNITS.get(axis, axis)
 
 
 def grid(axes: Axes, *, which: str = "both") -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from study.analysis.onsets import LAST_LAG, TIMELINE_LABELS, Onsets, lags
+from study.analysis.predictors import grouping_axis, texts
 from study.analysis.table import usable
 from study.analysis.wording import count
 from study.report.figures.drawing import (
@@ -153,29 +154,32 @@ def timeline_figure(table: pd.DataFrame, *, name: str = "timeline") -> Drawing:
     return Drawing(name=name, caption=caption, figure=figure)
 
 
-def growth_figure(table: pd.DataFrame, *, by: str = "activation", name: str = "growth") -> Drawing:
+def growth_figure(table: pd.DataFrame, *, by: str | None = None, name: str = "growth") -> Drawing:
     """By how many powers of ten the cell state would grow over a sequence, at each trial's last finite update.
 
     Args:
         table: A results table with the column `cell_growth`.
-        by: The axis whose values are rows.
+        by: The axis whose values are rows; without it, the first choice that varies, if any does.
         name: Of the drawing.
     """
     trials = usable(table)
-    trials = trials[trials["cell_growth"].notna()] if "cell_growth" in trials else trials.iloc[:0]
+    recorded = {"cell_growth", "timesteps"} <= set(trials)
+    trials = trials[trials["cell_growth"].notna()] if recorded else trials.iloc[:0]
     failed = len(table) - len(usable(table))
     if trials.empty:
         return Drawing(name=name, caption="No growth figure: the growth of the cell state was not recorded.")
     powers = trials["cell_growth"].to_numpy(dtype=np.float64) * trials["timesteps"].to_numpy(dtype=np.float64)
     powers = powers / math.log(10)
     died = (trials["outcome"] == "diverged").to_numpy(dtype=bool)
-    groups = [str(group) for group in sorted(trials[by].astype(str).unique())]
+    by = by or grouping_axis(table)
+    values = texts(trials[by]) if by else pd.Series("all trials", index=trials.index)
+    groups = sorted(values.unique())
     limit = math.log10(LARGEST_FLOAT32)
     with styled():
         figure = new_figure(1.2 + 0.55 * len(groups))
         axes = figure.subplots()
         for row, group in enumerate(groups):
-            inside = (trials[by].astype(str) == group).to_numpy(dtype=bool)
+            inside = (values == group).to_numpy(dtype=bool)
             for those, offset, marker, colour, filled in (
                 (inside & died, -0.16, "X", VERMILION, True),
                 (inside & ~died, 0.16, "o", SURVIVED, False),
@@ -200,8 +204,8 @@ def growth_figure(table: pd.DataFrame, *, by: str = "activation", name: str = "g
         figure.legend(loc="outside upper left", ncols=2)
     caption = (
         "Growth rate of the largest cell state over the timesteps, times their number, at the last update at which it "
-        f"was finite, by {by}; linear below 1. Right of the dotted line a state that starts near 1 overflows before "
-        f"the sequence ends. n = {len(trials)}, {int(died.sum())} diverged, {int((~died).sum())} censored"
+        f"was finite{f', by {by}' if by else ''}; linear below 1. Right of the dotted line a state that starts near 1 "
+        f"overflows before the sequence ends. n = {len(trials)}, {int(died.sum())} diverged, {int((~died).sum())} censored"
         + (f", {failed} failed" if failed else "")
         + "."
     )

@@ -19,12 +19,11 @@ from study.report.figures.drawing import (
     PROBABILITY,
     SURVIVED,
     Drawing,
-    label_of,
     new_figure,
     plain_ticks,
     styled,
 )
-from study.trial.config import as_text
+from study.trial.axes import as_text
 
 LEVELS = np.linspace(0, 1, 21)
 """Of the fitted probability, where its colour changes."""
@@ -46,7 +45,7 @@ def phase_figure(
         note: A sentence for the end of the caption, such as how well held-out trials are predicted.
         name: Of the drawing.
     """
-    assert len({(panel.x_axis, panel.y_axis) for panel in panels}) == 1
+    assert len({(panel.x, panel.y) for panel in panels}) == 1
     shown = [panel for panel in panels if len(panel.trial_x)][:MOST_PANELS]
     trials = sum(len(panel.trial_x) for panel in panels)
     events = sum(int(panel.trial_diverged.sum()) for panel in panels)
@@ -67,10 +66,10 @@ def phase_figure(
         for axes in grid.flat[len(shown) :]:
             axes.set_visible(False)
         for axes in grid[:, 0]:
-            axes.set_ylabel(label_of(first.y_axis))
+            axes.set_ylabel(first.y.label)
         for column in range(columns):
             lowest = [axes for axes in grid[:, column] if axes.get_visible()][-1]
-            lowest.set_xlabel(label_of(first.x_axis))
+            lowest.set_xlabel(first.x.label)
             lowest.tick_params(labelbottom=True)
         if any(shows_fit(panel) for panel in shown):
             bar = figure.colorbar(
@@ -86,9 +85,9 @@ def phase_figure(
 def _caption(panels: Sequence[PhaseDiagram], shown: Sequence[PhaseDiagram], counts: str) -> str:
     first = shown[0]
     caption = (
-        f"P(NaN within the budget) over {first.x_axis} and {first.y_axis}: crosses diverged, circles survived; colour "
-        "is the fitted probability, the line where it is one half, the hatched band its pointwise 95% confidence band. "
-        f"{counts}."
+        f"P(NaN within the budget) over {first.x.column} and {first.y.column}: crosses diverged, circles survived; "
+        "colour is the fitted probability, the line where it is one half, the hatched band its pointwise 95% "
+        f"confidence band. {counts}."
     )
     for panel in panels:
         if len(panels) == 1:
@@ -121,9 +120,9 @@ def _title(panel: PhaseDiagram) -> str:
 
 
 def _panel(axes: Axes, panel: PhaseDiagram, *, titled: bool) -> None:
-    if panel.x_logarithmic:
+    if panel.x.logarithmic:
         axes.set_xscale("log")
-    if panel.y_logarithmic:
+    if panel.y.logarithmic:
         axes.set_yscale("log")
     if shows_fit(panel):
         # Steps of colour, not a gradient: a value can be read from them, and the file is a quarter of the size.
@@ -148,8 +147,8 @@ def _panel(axes: Axes, panel: PhaseDiagram, *, titled: bool) -> None:
         linewidths=0.5, zorder=4, clip_on=False,
     )  # fmt: skip
     for axis, values, logarithmic in (
-        ("x", panel.trial_x, panel.x_logarithmic),
-        ("y", panel.trial_y, panel.y_logarithmic),
+        ("x", panel.trial_x, panel.x.logarithmic),
+        ("y", panel.trial_y, panel.y.logarithmic),
     ):
         different = np.unique(values)
         if logarithmic and 1 < len(different) <= FEW_VALUES:

@@ -12,19 +12,21 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from study.analysis.groups import groups_of
+from study.analysis.predictors import numbers
 from study.analysis.survival.accelerated_failure_time import AcceleratedFailureTime
 from study.analysis.survival.clock import past_first_update, steps_between
-from study.analysis.survival.design_matrix import DOUBLINGS, STEPS
+from study.analysis.survival.design_matrix import reference
 from study.analysis.survival.scaling import Scaling
-from study.analysis.table import AXIS_OF, durations, varying_axes
+from study.analysis.table import durations, varying_axes
+from study.analysis.table_axes import axes_of
 from study.analysis.wording import count
 from study.report.figures.drawing import CYCLE, GREY, Drawing, grid, new_figure, styled
-from study.trial.config import NONE, AxisValue, TrialConfig, as_text, kind_of
+from study.trial.axes import LEARNING_RATE, NONE, Axis, AxisValue, as_text
 
 MARKERS = "osD^vPX"
 
 
-def median_time(law: AcceleratedFailureTime, at: Mapping[str, AxisValue]) -> float:
+def median_time(law: AcceleratedFailureTime, at: Mapping[str, AxisValue], *, trials: pd.DataFrame) -> float:
     """The median number of steps to NaN by a law; NaN where a coefficient that it needs has no estimate.
 
     The median of the logarithm is the location, for Weibull times the location + sigma log(log 2) (Kalbfleisch and
@@ -33,7 +35,9 @@ def median_time(law: AcceleratedFailureTime, at: Mapping[str, AxisValue]) -> flo
     Args:
         law: With an estimate.
         at: A value for every axis of the law.
+        trials: Those that the law was fitted to.
     """
+    columns = axes_of(trials).columns
     location = law.intercept
     for row in law.time_ratios.to_dict("records"):
         axis, coefficient = row["axis"], float(row["coefficient"])
@@ -43,10 +47,10 @@ def median_time(law: AcceleratedFailureTime, at: Mapping[str, AxisValue]) -> flo
             amount = float(text == row["level"])
         elif text == NONE:
             amount = 0.0
-        elif axis in DOUBLINGS:
-            amount = math.log(float(text) / float(TrialConfig.model_fields[AXIS_OF[axis]].default))
+        elif columns[axis].logarithmic:
+            amount = math.log(float(text) / reference(columns[axis], numbers(trials, axis)))
         else:
-            amount = float(text) / STEPS[axis]
+            amount = float(text) / columns[axis].step
         # A coefficient without an estimate says nothing of trials that do not have its column.
         location += amount * coefficient if amount else 0.0
     shift = math.log(math.log(2)) if law.distribution == "weibull" else 0.0
@@ -58,25 +62,31 @@ def scaling_figure(scaling: Scaling, *, by: str | None = None, name: str = "step
 
     Args:
         scaling: Of `study.analysis.survival.scaling.scaling`.
-        by: An axis of the law whose groups have a colour and a line each; without it, units or activation if the law
-            has them.
+        by: An axis of the law whose groups have a colour and a line each; without it, the first number of the law that
+            counts by its ratios, such as the units, or else the first choice.
         name: Of the drawing.
     """
     law, trials = scaling.law, past_first_update(scaling.trials)
     failed = int((scaling.trials["outcome"] == "failed").sum())
-    if not law.estimated or "learning_rate" not in set(law.time_ratios["axis"]):
+    if not law.estimated or LEARNING_RATE not in set(law.time_ratios["axis"]):
         why = law.answer if not law.estimated else "The learning rate does not vary, so there is no law of it to draw."
         return Drawing(name=name, caption=why)
     if by is None:
-        candidates = [axis for axis in ("units", "activation", "timesteps") if axis in varying_axes(trials)]
-        by = next((axis for axis in candidates if axis in law.axes), None)
+        columns = axes_of(trials).columns
+        others = [axis for axis in varying_axes(trials) if axis in law.axes and axis != LEARNING_RATE]
+        ranked = [axis for axis in others if columns[axis].logarithmic]
+        by = next(iter([*ranked, *(axis for axis in others if columns[axis].kind == "str")]), None)
     groups = pd.Series("all trials", index=trials.index, dtype="category") if by is None else groups_of(trials, by)
     event = durations(trials)[1]
     low, high = steps_between(trials)
     duration = np.where(event, high, low)
-    rate = trials["learning_rate"].to_numpy(dtype=np.float64)
+    rate = trials[LEARNING_RATE].to_numpy(dtype=np.float64)
     span = np.geomspace(rate.min(), rate.max(), 60)
-    held = {axis: typical(trials[axis]) for axis in law.axes if axis not in ("learning_rate", by)}
+    held = {
+        axis: typical(trials[axis], axes_of(trials).columns[axis])
+        for axis in law.axes
+        if axis not in (LEARNING_RATE, by)
+    }
     drawn = 0
     with styled():
         figure = new_figure(4.4)
@@ -96,14 +106,14 @@ def scaling_figure(scaling: Scaling, *, by: str | None = None, name: str = "step
             if by is not None and values.nunique(dropna=False) != 1:
                 continue
             fixed = held | ({} if by is None else {by: values.iloc[0]})
-            curve = np.array([median_time(law, {**fixed, "learning_rate": one}) for one in span])
+            curve = np.array([median_time(law, {**fixed, LEARNING_RATE: one}, trials=trials) for one in span])
             # A median beyond the budgets is an extrapolation: thinner, and only while it is near.
             longest = float(duration[inside].max())
             near = np.isfinite(curve) & (curve <= 3 * longest)
             drawn += bool(near.any())
             axes.plot(span[near & (curve <= longest)], curve[near & (curve <= longest)], color=colour, linestyle=line)
             axes.plot(span[near], curve[near], color=colour, linewidth=0.7, linestyle=line)
-        axes.set(xscale="log", yscale="log", xlabel="learning_rate", ylabel="steps to NaN")
+        axes.set(xscale="log", yscale="log", xlabel=LEARNING_RATE, ylabel="steps to NaN")
         axes.yaxis.set_major_formatter(lambda value, place: f"{value:g}")
         grid(axes)
         handles, labels = axes.get_legend_handles_labels()
@@ -130,17 +140,16 @@ def scaling_figure(scaling: Scaling, *, by: str | None = None, name: str = "step
     return Drawing(name=name, caption=caption, figure=figure)
 
 
-def typical(values: pd.Series) -> AxisValue:
+def typical(values: pd.Series, axis: Axis) -> AxisValue:
     """A value of an axis that stands for all: the middle one of numbers, the most frequent one of choices."""
-    kind = kind_of(AXIS_OF[str(values.name)])
-    if kind in (int, float) and values.notna().any():
+    if axis.is_numeric and values.notna().any():
         ordered = np.sort(values.dropna().to_numpy(dtype=np.float64))
         middle = float(ordered[(len(ordered) - 1) // 2])
-        return int(middle) if kind is int else middle
+        return int(middle) if axis.kind == "int" else middle
     value = values.mode(dropna=False).iloc[0]
     if pd.isna(value):
         return None
-    return bool(value) if kind is bool else str(value)
+    return bool(value) if axis.kind == "bool" else str(value)
 
 
 def _shown(value: AxisValue) -> str:

@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from study.analysis.exemplary import exemplary_trials
 from study.analysis.findings import Findings
+from study.analysis.predictors import grouping_axis
 from study.analysis.wording import p_value_text
 from study.report.figures.claims import claims_figure
 from study.report.figures.critical import critical_figure, critical_words
@@ -26,7 +27,7 @@ from study.report.figures.phase import phase_figure
 from study.report.figures.prediction import calibration_figure, fit_words, importance_figure
 from study.report.figures.scaling import scaling_figure
 from study.report.figures.survival import two_parts_figure
-from study.trial.config import NONE, as_text
+from study.trial.axes import NONE, as_text
 
 MOST_CURVES = 3
 """Axes whose survival curves are drawn; the tests of all are in the table."""
@@ -154,7 +155,7 @@ def _when(found: Findings) -> Section:
     tests = survival.tests_table.sort_values("p_value", kind="stable")
     axes = list(tests["axis"])
     # The axis with panels of its own comes first: it is the one that readers look for.
-    leading = [axis for axis in ("activation",) if axis in survival.parts]
+    leading = [axis for axis in (grouping_axis(found.table),) if axis in survival.parts]
     drawn = (leading + [axis for axis in axes if axis not in leading])[:MOST_CURVES] if survival.diverged else []
     drawings = [
         two_parts_figure(survival.parts[axis], failed=survival.failed, name=f"survival_{axis}") for axis in drawn
@@ -315,8 +316,8 @@ def _examples(found: Findings, provenance: Provenance) -> Section | None:
     chosen = exemplary_trials(found.table)
     if chosen.empty:
         return None
-    first = ["activation", "learning_rate", "units", "layers"]
-    varied = [axis for axis in (*first, *found.survival.axes) if axis in found.survival.axes]
+    by_importance = [axis.axis for axis in found.importance.axes]
+    varied = [axis for axis in (*by_importance, *found.survival.axes) if axis in found.survival.axes]
     varied = list(dict.fromkeys(varied))[:4]
     rows = []
     for row in chosen.to_dict("records"):

@@ -196,14 +196,14 @@ def test_replicates_that_share_averaged_axes_are_called_too_narrow() -> None:
 @pytest.mark.parametrize(
     ("axis", "at", "message"),
     [
-        ("learning", {}, "learning: is not an axis"),
+        ("learning", {}, "'learning' is not an axis"),
         ("activation", {}, "activation: has no order"),
         ("seed", {}, "seed: has no order"),
         ("learning_rate", {"learning_rate": 1e-3}, "cannot be held"),
         ("learning_rate", {"units": 128}, "at units=128: outside what was tried, 4 to 64"),
         ("learning_rate", {"units": "many"}, "at units=many: takes a number"),
         ("learning_rate", {"activation": "tanh"}, "at activation=tanh: was not tried; the study has relu"),
-        ("learning_rate", {"layer": 2}, "layer: is not an axis"),
+        ("learning_rate", {"layer": 2}, "'layer' is not an axis"),
         ("timesteps", {}, "timesteps: is not a column of this results table"),
     ],
 )

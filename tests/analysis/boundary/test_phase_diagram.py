@@ -63,7 +63,7 @@ def test_the_band_along_an_axis_is_the_interval_of_the_critical_value() -> None:
 def test_the_grid_covers_what_was_tried_and_is_even_on_the_natural_scale() -> None:
     table = logistic_study(np.random.default_rng(3), 60).assign(recurrent_dropout=np.linspace(0, 0.5, 60))
     diagram = phase_diagram(table, x="learning_rate", y="recurrent_dropout", points=11)
-    assert (diagram.x_logarithmic, diagram.y_logarithmic) == (True, False)
+    assert (diagram.x.logarithmic, diagram.y.logarithmic) == (True, False)
     assert diagram.grid_x[[0, -1]].tolist() == [table.learning_rate.min(), table.learning_rate.max()]
     assert np.diff(np.log(diagram.grid_x)) == pytest.approx(np.diff(np.log(diagram.grid_x))[0])
     assert diagram.grid_y == pytest.approx(np.linspace(0, 0.5, 11))
