@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from study.analysis.predictors import NUMERIC, texts
+from study.analysis.predictors import texts
 from study.analysis.table import usable, varying_axes
+from study.analysis.table_axes import axes_of
 from study.analysis.wording import count
 
 
@@ -41,7 +42,7 @@ def without_safe_levels(table: pd.DataFrame) -> WithoutSafeLevels:
     kept = table
     found: list[SafeLevel] = []
     for axis in varying_axes(table):
-        if axis in NUMERIC:
+        if axes_of(table).columns[axis].is_numeric:
             continue
         values = texts(kept[axis])
         died = set(values[kept["outcome"] == "diverged"])

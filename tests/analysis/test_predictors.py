@@ -6,6 +6,7 @@ import pytest
 
 from study.analysis.prediction.encoding import encoding_of
 from study.analysis.predictors import Condition, conditions, configurations, predictor_axes, same_as, scale, unscale
+from study.trial.config import AXES
 from study.trial.errors import UserError
 from tests.analysis.boundary.studies import card_study, study
 
@@ -51,10 +52,10 @@ def test_the_seed_is_no_axis_and_replicates_are_one_configuration() -> None:
 
 def test_scales_are_undone() -> None:
     values = [1e-4, 3e-3, 0.5]
-    for axis in ("learning_rate", "recurrent_dropout"):
+    for axis in (AXES["learning_rate"], AXES["recurrent_dropout"]):
         assert unscale(axis, scale(axis, values)) == pytest.approx(values, rel=1e-12)
-    assert scale("units", [1, 100]).tolist() == [0, 2]
-    assert scale("dropout", [0.1]).tolist() == [0.1]
+    assert scale(AXES["units"], [1, 100]).tolist() == [0, 2]
+    assert scale(AXES["dropout"], [0.1]).tolist() == [0.1]
 
 
 def test_an_unset_number_is_a_limit_never_reached_and_has_a_column_of_its_own() -> None:

@@ -50,11 +50,10 @@ from study.analysis.survival.likelihood import (
     recession,
 )
 from study.analysis.table import varying_axes
+from study.analysis.table_axes import axes_of
 from study.analysis.wording import count, p_value_text
+from study.trial.axes import LEARNING_RATE
 from study.trial.errors import UserError
-
-SCALING_AXES = ("learning_rate", "units", "timesteps")
-"""The axes that the model is about; those of them that vary are in it unless it is told otherwise."""
 
 COLUMNS = (
     "term",
@@ -139,7 +138,7 @@ class AcceleratedFailureTime:
     """What intervals and p-values of those coefficients are made with; None where there is no model."""
     intercept: float
     """Log of the time's location (for `weibull`, its 63rd percentile, else its median) where all columns of the design
-    are 0: at the minimal example's value of an axis counted in doublings, at 0 of other numbers, at the baselines."""
+    are 0: at the default of an axis counted in doublings, at 0 of other numbers, at the baselines."""
     scale: float
     """Sigma, the scatter of the log time; for `weibull`, 1 over the shape. The maximum likelihood one, which with few
     divergences is somewhat small; its interval is that of the corrected one."""
@@ -192,8 +191,8 @@ def accelerated_failure_time(
     Args:
         table: A results table; failed trials are left out, survivors are right-censored. Trials at update 1 took no
             step and are left out too, with a note.
-        axes: Columns of axes (see `study.analysis.survival.design_matrix`); without them, those of `SCALING_AXES`
-            that vary.
+        axes: Columns of axes (see `study.analysis.survival.design_matrix`); without them, all that vary and
+            count by their ratios, such as units and timesteps, the learning rate first.
         within: A column, such as `seed`, each of whose values has a time of its own, so that trials are compared with
             those of the same value alone: a paired comparison. It has no row.
         distribution: Of the times; `best` is the one with the smallest information criterion.
@@ -205,7 +204,7 @@ def accelerated_failure_time(
     if distribution not in (*DISTRIBUTIONS, "best"):
         raise UserError(f"distribution={distribution} is not allowed; it is best, {', '.join(DISTRIBUTIONS)}")
     trials = past_first_update(table)
-    chosen = varying_axes(trials, among=SCALING_AXES) if axes is None else tuple(axes)
+    chosen = _scaling_axes(trials) if axes is None else tuple(axes)
     design = design_matrix(trials, chosen)
     notes = list(design.notes)
     left_out = [axis for axis in varying_axes(trials) if axis not in chosen]
@@ -222,6 +221,12 @@ def accelerated_failure_time(
         confidence=confidence,
         axes=chosen,
     )
+
+
+def _scaling_axes(trials: pd.DataFrame) -> tuple[str, ...]:
+    columns = axes_of(trials).columns
+    found = [axis for axis in varying_axes(trials) if columns[axis].logarithmic]
+    return tuple(sorted(found, key=lambda axis: axis != LEARNING_RATE))
 
 
 def accelerated_failure_time_of(
@@ -342,7 +347,7 @@ def _nothing(
         log_likelihood=nan,
         akaike=nan,
         alternatives=pd.DataFrame(columns=["distribution", "log_likelihood", "akaike", "scale"]),
-        constant_product=product if "learning_rate" in about["axes"] else None,
+        constant_product=product if LEARNING_RATE in about["axes"] else None,
         notes=notes,
         answer=reason,
         **about,
@@ -439,7 +444,7 @@ def _bound(
 
 
 def _constant_product(time_ratios: pd.DataFrame, small: SmallSample) -> ConstantProduct | None:
-    rows = time_ratios[time_ratios["axis"] == "learning_rate"]
+    rows = time_ratios[time_ratios["axis"] == LEARNING_RATE]
     if rows.empty:
         return None
     row = rows.iloc[0]

@@ -14,13 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from study.analysis.predictors import NUMERIC, texts
+from study.analysis.predictors import texts
 from study.analysis.survival.censored_times import Distribution
 from study.analysis.survival.clock import FIRST
 from study.analysis.survival.design_matrix import design_matrix
 from study.analysis.survival.first_update import first_update
 from study.analysis.survival.scaling import scaling
 from study.analysis.table import usable
+from study.analysis.table_axes import axes_of
+from study.trial.axes import BUDGET, LEARNING_RATE, column_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +54,13 @@ def law_of(table: pd.DataFrame, *, exponent: float) -> Law:
     assert law.estimated
     can = np.ones(len(trials), dtype=bool)
     for axis in law.axes:
-        if axis not in NUMERIC:
+        if not axes_of(trials).columns[axis].is_numeric:
             can &= texts(trials[axis]).isin(set(texts(found.trials[axis]))).to_numpy()
     design = design_matrix(trials[can], law.axes)
     assert [term.name for term in design.terms] == law.time_ratios["term"].tolist()
     unit = np.array([math.log(2) if term.kind == "doubling" else 1.0 for term in design.terms])
     coefficients = law.time_ratios["coefficient"].to_numpy(dtype=np.float64)
-    at = [term.axis for term in design.terms].index("learning_rate")
+    at = [term.axis for term in design.terms].index(LEARNING_RATE)
     rate = design.values[:, at] * math.log(2)
     location = np.full(len(trials), np.inf)
     turn = (exponent - coefficients[at]) * (rate - rate.mean())
@@ -80,7 +82,7 @@ def drawn(law: Law, draw: np.random.Generator) -> pd.DataFrame:
     """
     steps = np.exp(law.location + law.scale * _scatter(law.distribution, len(law.table), draw))
     update = np.where(draw.random(len(law.table)) < law.at_once, FIRST, FIRST + np.ceil(steps))
-    budget = law.table["budget"].to_numpy(dtype=np.float64)
+    budget = law.table[column_of(BUDGET)].to_numpy(dtype=np.float64)
     died = update <= budget
     return law.table.assign(
         outcome=np.where(died, "diverged", "survived"),

@@ -205,8 +205,7 @@ def growth_figure(table: pd.DataFrame, *, by: str | None = None, name: str = "gr
     caption = (
         "Growth rate of the largest cell state over the timesteps, times their number, at the last update at which it "
         f"was finite{f', by {by}' if by else ''}; linear below 1. Right of the dotted line a state that starts near 1 "
-        f"overflows before the sequence ends. n = {len(trials)}, {int(died.sum())} diverged, {int((~died).sum())} censored"
-        + (f", {failed} failed" if failed else "")
-        + "."
+        f"overflows before the sequence ends. n = {len(trials)}, {int(died.sum())} diverged, "
+        f"{int((~died).sum())} censored" + (f", {failed} failed" if failed else "") + "."
     )
     return Drawing(name=name, caption=caption, figure=figure)
