@@ -189,6 +189,7 @@ def as_results(table: pd.DataFrame, *, where: str = "the results table") -> pd.D
         UserError: A required column that is missing, or a value that cannot be.
     """
     axes = axes_of(table)
+    table = _with_later_axes(table, axes)
     documented = columns_of(axes)
     missing = [column.name for column in documented if column.required and column.name not in table]
     if missing:
@@ -207,6 +208,15 @@ def as_results(table: pd.DataFrame, *, where: str = "the results table") -> pd.D
     _check_outcomes(typed, where=where)
     _check_axes(typed, axes, where=where)
     return typed.sort_values("trial_number", ignore_index=True)
+
+
+def _with_later_axes(table: pd.DataFrame, axes: Axes) -> pd.DataFrame:
+    """The table with the axes that it is too old to have, at their defaults."""
+    for column, axis in axes.columns.items():
+        if axis.later and not axis.optional:
+            given = table[column] if column in table else pd.Series(None, index=table.index, dtype=object)
+            table = table.assign(**{column: given.astype(object).where(given.notna(), axis.default)})
+    return table
 
 
 def _pandas_type(dtype: ColumnType) -> Any:

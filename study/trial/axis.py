@@ -70,6 +70,8 @@ class Counted:
     """Other names under which people look for it, such as `lr`."""
     bounded: tuple[str, ...] = ()
     """Choices that keep what they act on within bounds, as `tanh` does."""
+    later: bool = False
+    """Whether there are studies from before there was such an axis: their trials are at its default."""
 
 
 def _number(value: Any) -> Any:
@@ -131,6 +133,8 @@ class Axis:
     """Other names under which people look for it."""
     bounded: tuple[str, ...] = ()
     """Choices that have something in common: they keep what they act on within bounds."""
+    later: bool = False
+    """Whether there are tables and runs from before there was such an axis: their trials are at its default."""
 
     def __post_init__(self) -> None:
         if self.optional and NONE in self.choices:
@@ -176,6 +180,7 @@ class Axis:
             "unit": counted.unit,
             "also": counted.also,
             "bounded": counted.bounded,
+            "later": counted.later,
             **bounds,
         }
         positive = bounds.get("gt", -1) >= 0 or bounds.get("ge", 0) > 0

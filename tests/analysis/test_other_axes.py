@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ from study.report.figures.onset import growth_figure
 from study.report.figures.phase import phase_figure
 from study.report.figures.scaling import scaling_figure
 from study.report.pages.study import Provenance, render, report_of
-from study.trial.axes import Axes, Axis
+from study.trial.axes import Axes, Axis, Counted
 from study.trial.config import EXAMPLE
 from study.trial.errors import UserError
 from tests.analysis.made_up_trials import results_table
@@ -176,3 +177,12 @@ def test_everything_is_asked_of_it_and_shown_on_a_page() -> None:
     assert {"median of max", "median of attention"} <= {
         why for reasons in exemplary_trials(study())["why"] for why in reasons.split(", ")
     }
+
+
+def test_a_table_from_before_there_was_an_axis_is_of_trials_at_its_default() -> None:
+    later = Axis.annotated("norm", Annotated[Literal["none", "layer"], Counted(later=True)], "none")
+    axes = Axes([*OTHER.values(), later])
+    old = as_results(with_axes(study(), axes))
+    assert old["norm"].tolist() == ["none"] * TRIALS
+    mixed = old.assign(norm=old["norm"].where(old["trial_number"] > 5, "layer").where(old["trial_number"] > 2))
+    assert as_results(mixed)["norm"].value_counts().to_dict() == {"none": TRIALS - 3, "layer": 3}
