@@ -22,6 +22,12 @@ class Picture:
     heatmap: Heatmap
     histogram: Histogram
     """Of the whole tensor: all samples and timesteps."""
+    across: str
+    """What the heatmap's columns are: `timestep`, `unit`."""
+    down: str
+    """What its rows are."""
+    by_gate: bool = False
+    """Whether its columns are those of all gates in a row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +42,10 @@ class Snapshot:
     statistics: Mapping[str, Mapping[str, Statistics]]
     """Group (`inputs`, `states`, `outputs`, `gradients`, `weights`) -> tensor -> statistics."""
     pictures: Mapping[str, Picture]
-    """Of the cell that the anatomy is about."""
+    """Of the recurrence that the anatomy is about, by title."""
     growth: Mapping[str, np.ndarray]
-    """Symbol `h` or `c` -> the largest magnitude over batch and units at each timestep, in the order of the input."""
+    """Symbol of a state, `h` or `c` -> the largest magnitude over batch and units at each timestep, in the order of
+    the input."""
     logits: np.ndarray
     """(batch,)"""
 
@@ -51,8 +58,10 @@ class Anatomy:
     """Of the replay, with timeline, onset and growth."""
     snapshots: tuple[Snapshot, ...]
     """By update."""
-    cell: str
-    """The LSTM cell that the pictures are of: the onset's, or that of the last layer."""
+    recurrence: str
+    """What the pictures are of, `lstm_1/forward`: the onset's layer and direction, or those of the last layer."""
+    gates: tuple[str, ...]
+    """Of its cell, in the order of the kernels' columns."""
     sample: int
     """The sample of the batch that pictures over timesteps are of: the onset's, or the first."""
 

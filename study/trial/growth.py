@@ -18,6 +18,12 @@ FIGURES: dict[str, str] = {
 }
 """Name -> meaning, in the order of the engine's output."""
 
+STATE_FIGURES: dict[str, tuple[str, str]] = {
+    "hidden_state": ("max_hidden", "hidden_growth"),
+    "cell_state": ("max_cell", "cell_growth"),
+}
+"""State of a recurrent cell -> the figures of its size and of its growth; a cell without the state has neither."""
+
 EVENLY, LAST = 16, 4
 
 
@@ -37,21 +43,28 @@ class Growth:
     updates: tuple[int, ...]
     """1-based numbers."""
     figures: Mapping[str, tuple[float | None, ...]]
-    """Each of `FIGURES`, one a kept update."""
+    """Each of `FIGURES` that the trial's cell has, one a kept update."""
 
     @classmethod
-    def of(cls, rows: Sequence[Iterable[float]]) -> Growth:
-        """Of all updates' rows: the loss and the figures."""
+    def of(cls, rows: Sequence[Iterable[float]], *, names: Sequence[str] = tuple(FIGURES)) -> Growth:
+        """Of all updates' rows.
+
+        Args:
+            rows: The loss and the figures.
+            names: Of the figures, in the rows' order.
+        """
         updates = kept_updates(len(rows))
         kept = [[_rounded(value) for value in rows[number - 1]][1:] for number in updates]
-        return cls(updates=tuple(updates), figures=dict(zip(FIGURES, zip(*kept, strict=True), strict=True)))
+        return cls(updates=tuple(updates), figures=dict(zip(names, zip(*kept, strict=True), strict=True)))
 
     def as_dict(self) -> dict[str, Any]:
         return {"updates": list(self.updates), **{name: list(values) for name, values in self.figures.items()}}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Growth:
-        return cls(updates=tuple(values["updates"]), figures={name: tuple(values[name]) for name in FIGURES})
+        return cls(
+            updates=tuple(values["updates"]), figures={name: tuple(values[name]) for name in FIGURES if name in values}
+        )
 
     def last(self) -> dict[str, float | None]:
         """Of every figure the last finite value."""

@@ -24,8 +24,8 @@ TIMELINE: dict[str, Event] = {
 
 Timeline = dict[str, int | None]
 """Event -> the first update at which such a number was not finite, None for never; and `loss_exceeded`, the first
-update whose loss was finite and above `LOSS_THRESHOLD`. A weight counts for the update that starts from it: the step
-of update 8 makes the weights of update 9."""
+update whose loss was finite and above `LOSS_THRESHOLD`. A state that the trial's cell lacks has no entry. A weight
+counts for the update that starts from it: the step of update 8 makes the weights of update 9."""
 
 
 def timeline_column(event: str) -> str:
@@ -37,10 +37,11 @@ def timeline(first: Mapping[str, int], losses: Sequence[float]) -> Timeline:
     """The timeline of a trial.
 
     Args:
-        first: For each of `EVENTS` the update that computed the first such number; 0 for none.
+        first: For each of `EVENTS` that the trial's cell can have, the update that computed the first such number; 0
+            for none.
         losses: Of update 1, 2, ...
     """
-    told: Timeline = {event: first[event] or None for event in EVENTS}
+    told: Timeline = {event: first[event] or None for event in EVENTS if event in first}
     if told["weight"] is not None:
         told["weight"] += 1
     exceeded = (n for n, loss in enumerate(losses, start=1) if math.isfinite(loss) and loss > LOSS_THRESHOLD)

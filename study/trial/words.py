@@ -31,7 +31,7 @@ class Event:
 
 
 EVENTS: dict[str, Event] = {
-    "gate": Event(words="the sum before the activation of an LSTM gate", label="sum before a gate", phase="forward"),
+    "gate": Event(words="the sum before the activation of a gate", label="sum before a gate", phase="forward"),
     "cell_state": Event(words="a cell state", label="cell state", phase="forward"),
     "hidden_state": Event(words="a hidden state", label="hidden state", phase="forward"),
     "output": Event(words="the model's output, the logit", label="model's output (logit)", phase="forward"),
@@ -77,7 +77,7 @@ TENSORS: dict[str, str] = {
     "gamma": "the scale",
     "beta": "the shift",
     # Known from the watch alone, where the replay of the update did not meet the number: the names of `EVENTS`.
-    "gate": "the sum before the activation of an LSTM gate",
+    "gate": "the sum before the activation of a gate",
     "output": "the model's output before the sigmoid",
     "gradient": "the gradient of a weight",
     "optimizer_state": "one of the optimizer's running means",
@@ -91,8 +91,8 @@ _LAYERS: dict[str, tuple[str, str]] = {
     "front_end_norm": ("the front end's normalisation", "the front end's normalisation"),
     "front_end_activation": ("the front end's activation", "the front end's activation"),
     "output_norm": (
-        "the normalisation after the last LSTM layer",
-        "the normalised output of the last LSTM layer",
+        "the normalisation after the last recurrent layer",
+        "the normalised output of the last recurrent layer",
     ),
     "dropout_0": ("the front end's Dropout", "the front end's output after its Dropout"),
 }

@@ -20,7 +20,7 @@ from mlflow.tracking import MlflowClient
 from study.cli.command import Refused
 from study.cli.main import study as commands
 from study.report.anatomy import page_text
-from study.report.figures.anatomy import Scale, fitted_growth
+from study.report.figures.anatomy import ColourScale, fitted_growth
 from study.report.pages.anatomy import About, number, other_versions, render, warnings
 from study.sweep.exemplary import LONGEST_SECONDS, exemplary
 from study.sweep.exemplary_pages import NOT_WRITTEN, write_pages
@@ -95,7 +95,7 @@ def test_a_histogram_counts_every_number_once_from_the_smallest_float32_to_the_l
 
 @pytest.mark.parametrize("values", [[0.0], [np.nan, np.inf], [1e-45], [3.4e38, 1e-30], [-1.0, 2.0], [0.1] * 5])
 def test_a_scale_holds_every_finite_number(values: list[float]) -> None:
-    scale = Scale.of([Histogram.of(np.array(values, np.float32))])
+    scale = ColourScale.of([Histogram.of(np.array(values, np.float32))])
     assert 0 < scale.linear < scale.largest
     assert all(abs(value) <= scale.largest for value in values if math.isfinite(value))
     places = [float(scale.norm(value)) for value in values if math.isfinite(value)]

@@ -169,7 +169,7 @@ def growing(rate: float, *, updates: int) -> Growth:
                     warning="its replay did not meet it",
                 ),
             },
-            "At update 8 the sum before the activation of an LSTM gate became NaN: the hidden state had been growing "
+            "At update 8 the sum before the activation of a gate became NaN: the hidden state had been growing "
             "1.0% per timestep, through relu; the loss became NaN in the same update, the weights in the next. Note: "
             "its replay did not meet it.",
             id="the program alone met it",

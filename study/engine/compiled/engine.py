@@ -25,7 +25,6 @@ from study.trial.growth import Growth
 from study.trial.onset import Onset
 from study.trial.result import TrialResult
 from study.trial.timeline import timeline
-from study.trial.words import EVENTS
 
 NAME = "compiled"
 
@@ -195,6 +194,7 @@ class _UnderWay:
 
     def result(self) -> TrialResult:
         losses = [float(row[0]) for row in self._rows]
+        cell = Structure.of(self.config).cell
         return TrialResult(
             config=self.config,
             loss=tuple(losses),
@@ -202,9 +202,9 @@ class _UnderWay:
             device=device_name(),
             seconds=self.seconds,
             population=self.population,
-            timeline=timeline(dict(zip(EVENTS, self._first, strict=True)), losses),
+            timeline=timeline(dict(zip(cell.events, self._first, strict=True)), losses),
             onset=self.onset,
-            growth=Growth.of(self._rows),
+            growth=Growth.of(self._rows, names=cell.figures),
         )
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from study.engine.cells.lstm import Probe, probed_timesteps
+from study.engine.cells.base import Cell
+from study.engine.cells.recurrence import Probe, probed_timesteps
 from study.engine.compiled import optimizer
 from study.engine.runtime import tf
 from study.engine.tensors import Tensor
-from study.trial.growth import FIGURES
+from study.trial.growth import STATE_FIGURES
 
 
 def figures(
     *,
+    cell: Cell,
     loss: Tensor,
     probes: Sequence[Probe],
     timesteps: int,
@@ -21,33 +23,33 @@ def figures(
     weights: Tensor,
     initial: Tensor,
 ) -> Tensor:
-    """The loss and `study.trial.growth.FIGURES` of an update, a vector.
+    """The loss and the figures of an update, a vector: (1 + len(cell.figures),).
 
     Args:
+        cell: Of the layers.
         loss: A scalar.
-        probes: Of every cell.
+        probes: Of every recurrence.
         timesteps: Length of a sequence.
         gradients: Of all weights, before clipping; their squares are summed up for the clipping too, and computed once.
         weights: All weights after the update, a vector.
         initial: All weights that the trial began with, a vector.
     """
-    largest = tf.stack([probe.largest for probe in probes])  # (cells, 2, probed)
+    largest = tf.stack([probe.largest for probe in probes])  # (recurrences, states, probed)
     at_the_end = tf.reduce_max(largest[:, :, -1], axis=0)
     rates = fastest(largest, timesteps=timesteps)
     by_name = {
-        "max_hidden": at_the_end[0],
-        "max_cell": at_the_end[1],
-        "hidden_growth": rates[0],
-        "cell_growth": rates[1],
+        **{STATE_FIGURES[state][0]: at_the_end[place] for place, state in enumerate(cell.states)},
+        **{STATE_FIGURES[state][1]: rates[place] for place, state in enumerate(cell.states)},
         "gradient_norm": tf.sqrt(tf.add_n([optimizer.sum_of_squares(gradient) for gradient in gradients])),
         "weight_norm": tf.norm(weights),
         "weight_distance": tf.norm(weights - initial),
     }
-    return tf.stack([loss, *(by_name[name] for name in FIGURES)])
+    return tf.stack([loss, *(by_name[name] for name in cell.figures)])
 
 
 def fastest(largest: Tensor, *, timesteps: int) -> Tensor:
-    """Growth rates of |h| and |c| of the cells that grow fastest, (2,); from (cells, 2, probed timesteps)."""
+    """Growth rates of the largest magnitude of every state, (states,), where they are fastest; from (recurrences,
+    states, probed timesteps)."""
     rates = growth_rate(largest, timesteps=timesteps)
     return tf.reduce_max(tf.where(tf.math.is_nan(rates), -math.inf, rates), axis=0)
 

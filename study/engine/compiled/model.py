@@ -1,7 +1,7 @@
 """The model of a trial as one pure function of weights, batch and masks; its wiring is mostly chosen at run time.
 
     input -> [Conv1D -> [BatchNormalization] -> activation -> Dropout]
-          -> each layer: [BatchNormalization] -> LSTM or Bidirectional(LSTM) -> Dropout
+          -> each layer: [BatchNormalization] -> recurrent layer or Bidirectional of one -> Dropout
           -> [BatchNormalization] -> Dense(1)
 
 Compiling takes seconds, and most trials of a sweep over the wiring would need a program of their own. So the
@@ -24,12 +24,12 @@ import numpy as np
 
 from study.engine import keras_2_2_4
 from study.engine.cells import activations
-from study.engine.cells.lstm import GATES, Cell, Probe
+from study.engine.cells.recurrence import Probe, Recurrence
 from study.engine.compiled.observers import BARE, Instruments
 from study.engine.draws import batches
 from study.engine.runtime import tf
 from study.engine.structure import Structure
-from study.engine.tensors import Tensor
+from study.engine.tensors import BatchUnits, Tensor, TimeBatchUnits
 from study.trial.config import NONE, TrialConfig
 
 BATCH_NORMALIZATION_EPSILON = 1e-3
@@ -63,8 +63,8 @@ FRONT_END_ACTIVATIONS = tuple(
     name for name in get_args(TrialConfig.model_fields["front_end_activation"].annotation) if name != NONE
 )
 
-State: TypeAlias = Mapping[str, tuple[Tensor, Tensor]]
-"""Hidden and cell state of every cell, each (batch, units)."""
+State: TypeAlias = Mapping[str, tuple[BatchUnits, ...]]
+"""Of every recurrence the states of its cell, in the cell's order."""
 
 
 def initial_weights(config: TrialConfig) -> dict[str, np.ndarray]:
@@ -86,17 +86,18 @@ def masks(
     def drawn(rate: Tensor, shape: Sequence[int], draw: Callable[[], Tensor]) -> Tensor:
         return tf.cond(rate > 0, draw, lambda: tf.ones(shape))
 
-    def of_cell(layer: int, direction: str) -> Tensor:
-        batch_size, units = structure.batch_size, structure.units
+    def recurrent(layer: int, direction: str) -> Tensor:
+        gates, batch_size, units = len(structure.cell.gates), structure.batch_size, structure.units
         return drawn(
             recurrent_dropout,
-            (len(GATES), batch_size, units),
+            (gates, batch_size, units),
             lambda: batches.recurrent_masks(
                 seed,
                 update,
                 layer=layer,
                 direction=direction,
                 rate=recurrent_dropout,
+                gates=gates,
                 batch_size=batch_size,
                 units=units,
             ),
@@ -118,13 +119,15 @@ def masks(
             lambda: time_major(batches.dropout_mask(seed, update, position=position, rate=dropout, shape=shape)),
         )
 
-    of_cells = {
-        f"lstm_{layer}/{direction}": of_cell(layer, direction)
-        for layer in range(1, structure.layers + 1)
+    by_recurrence = {
+        f"{layer}/{direction}": recurrent(number, direction)
+        for number, layer in enumerate(structure.layer_names(), start=1)
         for direction in structure.directions
     }
     first = 1 if structure.front_end == NONE else 0
-    return of_cells | {f"dropout_{position}": after_layer(position) for position in range(first, structure.layers + 1)}
+    return by_recurrence | {
+        f"dropout_{position}": after_layer(position) for position in range(first, structure.layers + 1)
+    }
 
 
 def time_major(sequences: Tensor) -> Tensor:
@@ -141,20 +144,20 @@ def logits(
     wiring: Wiring,
     structure: Structure,
     instruments: Instruments = BARE,
-) -> tuple[Tensor, dict[str, tuple[Tensor, Tensor]], dict[str, Probe]]:
+) -> tuple[Tensor, dict[str, tuple[BatchUnits, ...]], dict[str, Probe]]:
     """The model in training mode, differentiable in the weights.
 
     Args:
         weights: By name, shapes as in `Structure.weights`.
         inputs: (timesteps, batch, features).
         masks: As `masks` gives them.
-        state: Of every cell before the update; zeros where the trial is not stateful.
+        state: Before the update; zeros where the trial is not stateful.
         wiring: What of the model is used.
         structure: Of the trial.
         instruments: Are shown every tensor between the layers, and go on with what they return.
 
     Returns:
-        Logits of a '1' label, (batch, 1); the state after the update; a probe of every cell.
+        Logits of a '1' label, (batch, 1); the state after the update; a probe of every recurrence.
     """
     semantics = structure.semantics
     x = inputs
@@ -162,40 +165,48 @@ def logits(
     if structure.front_end != NONE:
         x = front_end(weights, inputs, masks["dropout_0"], wiring=wiring, semantics=semantics, instruments=instruments)
         needs_gradient = None
-    new_state: dict[str, tuple[Tensor, Tensor]] = {}
+    new_state: dict[str, tuple[BatchUnits, ...]] = {}
     probes: dict[str, Probe] = {}
-    for layer in range(1, structure.layers + 1):
+    cell = structure.cell
+    for number, layer in enumerate(structure.layer_names(), start=1):
         x = optional(
             wiring.norm_input,
             batch_normalization,
             x,
-            weights[f"lstm_{layer}_norm/gamma"],
-            weights[f"lstm_{layer}_norm/beta"],
+            weights[f"{layer}_norm/gamma"],
+            weights[f"{layer}_norm/beta"],
         )
-        x = instruments.observe(f"lstm_{layer}_norm", x)
+        x = instruments.observe(f"{layer}_norm", x)
         outputs = []
         for direction in structure.directions:
-            name = f"lstm_{layer}/{direction}"
-            projected = project(
-                x, weights[f"{name}/kernel"], weights[f"{name}/bias"], needs_gradient if layer == 1 else None
+            name = f"{layer}/{direction}"
+            input_bias, recurrent_bias = cell.biases(weights[f"{name}/bias"])
+            projections = project(
+                x,
+                weights[f"{name}/kernel"],
+                input_bias,
+                gates=len(cell.gates),
+                needs_gradient=needs_gradient if number == 1 else None,
             )
-            output, new_state[name], probes[name] = instruments.lstm(
-                projected,
+            output, new_state[name], probes[name] = instruments.run(
+                projections,
                 weights[f"{name}/recurrent_kernel"],
+                recurrent_bias,
                 tf.unstack(masks[name]),
                 state[name],
-                cell=Cell(
+                recurrence=Recurrence(
                     name=name,
+                    cell=cell,
                     activation=wiring.activation,
                     recurrent_activation=structure.recurrent_activation,
                     semantics=semantics,
                     backwards=direction == "backward",
                 ),
-                return_sequences=layer < structure.layers,
+                return_sequences=number < structure.layers,
             )
             outputs.append(output)
         x = outputs[0] if len(outputs) == 1 else tf.concat(outputs, axis=-1)
-        if layer == structure.layers:
+        if number == structure.layers:
             x = optional(
                 wiring.norm_output,
                 batch_normalization,
@@ -204,7 +215,7 @@ def logits(
                 weights["output_norm/beta"],
             )
             x = instruments.observe("output_norm", x)
-        x = instruments.observe(f"dropout_{layer}", drop(x, masks[f"dropout_{layer}"], semantics=semantics))
+        x = instruments.observe(f"dropout_{number}", drop(x, masks[f"dropout_{number}"], semantics=semantics))
     logits = tf.matmul(x, weights["dense/kernel"]) + weights["dense/bias"]
     return instruments.observe("dense", logits), new_state, probes
 
@@ -260,19 +271,22 @@ def matmul(x: Tensor, matrix: Tensor) -> Tensor:
     return tf.reshape(tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), matrix), [*x.shape[:-1], matrix.shape[-1]])
 
 
-def project(x: Tensor, kernel: Tensor, bias: Tensor, needs_gradient: Tensor | None) -> list[Tensor]:
-    """x W + b of every gate for all timesteps at once, each (timesteps, batch, units).
+def project(
+    x: Tensor, kernel: Tensor, bias: Tensor, *, gates: int, needs_gradient: Tensor | None
+) -> list[TimeBatchUnits]:
+    """x W + b of every gate for all timesteps at once.
 
     Args:
         x: (timesteps, batch, width).
-        kernel: (width, 4 units).
-        bias: (4 units,).
+        kernel: (width, gates x units).
+        bias: (gates x units,).
+        gates: Their number.
         needs_gradient: Whether the gradient of x is wanted, a run-time bool; None is yes. It is zeros where it is not.
     """
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def apply(x: Tensor, kernel: Tensor, bias: Tensor) -> Any:
-        kernels, biases = tf.split(kernel, len(GATES), axis=1), tf.split(bias, len(GATES))
+        kernels, biases = tf.split(kernel, gates, axis=1), tf.split(bias, gates)
         flat = tf.reshape(x, [-1, x.shape[-1]])
 
         def gradient(*upstream: Tensor) -> list[Tensor]:

@@ -6,15 +6,12 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from study.engine.cells import lstm
 from study.engine.compiled import optimizer
 from study.engine.compiled.settings import initial_weights
 from study.engine.runtime import tf
 from study.engine.structure import Structure
-from study.engine.tensors import Tensor
+from study.engine.tensors import BatchUnits, Tensor
 from study.trial.config import NONE, TrialConfig
-from study.trial.growth import FIGURES
-from study.trial.words import EVENTS
 
 UPDATES_PER_CALL = 16
 """Updates that a program does before it returns for more: an interrupt waits for no more than these."""
@@ -27,13 +24,13 @@ class TrainState(NamedTuple):
         weights: All weights in one vector, in the order of `Structure.weights`.
         slots: The optimizer's, each as long as the weights.
         momentum_product: u_1 u_2 ... of Nadam.
-        state: Hidden and cell state of every cell, in the order of `Structure.cells`.
+        state: Of every recurrence, in the order of `Structure.recurrences`, the states of its cell.
     """
 
     weights: Tensor
     slots: tuple[Tensor, ...]
     momentum_product: Tensor
-    state: tuple[tuple[Tensor, Tensor], ...]
+    state: tuple[tuple[BatchUnits, ...], ...]
 
 
 class LoopState(NamedTuple):
@@ -42,8 +39,8 @@ class LoopState(NamedTuple):
     Attributes:
         update: Number of updates done, int64.
         figures: Of the updates that this call of the program has done: (UPDATES_PER_CALL, figures), a row an update
-            with its loss and `study.trial.growth.FIGURES`, zeros behind them.
-        first: The first update that brought each of `EVENTS`, int64; 0 where none has.
+            with its loss and `Cell.figures`, zeros behind them.
+        first: The first update that brought each of `Cell.events`, int64; 0 where none has.
         now: What the next update starts from.
         before: What the last update started from.
         forward: What the last update's way forward computed, see `forward_shapes`. It only comes out of a program,
@@ -59,17 +56,17 @@ class LoopState(NamedTuple):
 
 
 def forward_shapes(structure: Structure) -> dict[str, tuple[int, ...]]:
-    """Names, as `observers.Capture` gives them, and shapes of what tells where in the LSTMs a number was not finite:
-    their inputs, masks and the sequences of `lstm.KEPT`; and the labels."""
+    """Names, as `observers.Capture` gives them, and shapes of what tells where in the recurrent layers a number was not
+    finite: their inputs, masks and the sequences of `Cell.kept`; and the labels."""
     timesteps, batch, units = structure.timesteps, structure.batch_size, structure.units
     shapes: dict[str, tuple[int, ...]] = {"labels": (batch, 1)}
     if structure.front_end != NONE:
         shapes["front_end"] = timesteps, batch, structure.features
-    for layer in range(1, structure.layers + 1):
-        shapes[f"lstm_{layer}_norm"] = timesteps, batch, structure.features if layer == 1 else structure.width
-    for cell in structure.cells():
-        shapes[f"{cell} masks"] = len(lstm.GATES), batch, units
-        shapes |= {f"{cell} forward {name}": (timesteps, batch, units) for name in lstm.KEPT}
+    for number, layer in enumerate(structure.layer_names(), start=1):
+        shapes[f"{layer}_norm"] = timesteps, batch, structure.features if number == 1 else structure.width
+    for recurrence in structure.recurrences():
+        shapes[f"{recurrence} masks"] = len(structure.cell.gates), batch, units
+        shapes |= {f"{recurrence} forward {name}": (timesteps, batch, units) for name in structure.cell.kept}
     return shapes
 
 
@@ -83,12 +80,12 @@ def initial_state(config: TrialConfig) -> LoopState:
         weights=tf.constant(weights),
         slots=(tf.zeros(weights.shape),) * slots,
         momentum_product=tf.constant(1.0),
-        state=((nothing, nothing),) * len(structure.cells()),
+        state=((nothing,) * len(structure.cell.states),) * len(structure.recurrences()),
     )
     return LoopState(
         update=tf.constant(0, tf.int64),
-        figures=tf.zeros((UPDATES_PER_CALL, 1 + len(FIGURES))),
-        first=tf.zeros(len(EVENTS), tf.int64),
+        figures=tf.zeros((UPDATES_PER_CALL, 1 + len(structure.cell.figures))),
+        first=tf.zeros(len(structure.cell.events), tf.int64),
         now=now,
         before=now,
         forward={},

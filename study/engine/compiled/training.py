@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 
 from study.engine import GPU_POPULATION
-from study.engine.cells import lstm
 from study.engine.compiled.observers import BARE, Capture
 from study.engine.compiled.programs import first_call
 from study.engine.compiled.settings import Settings
@@ -34,8 +33,6 @@ from study.engine.runtime import device_name, tf
 from study.engine.structure import Structure
 from study.engine.tensors import Scalar, Tensor
 from study.trial.config import TrialConfig
-from study.trial.growth import FIGURES
-from study.trial.words import EVENTS
 
 GPU_BYTES = 8 * 2**30
 """What a population may take of a GPU's memory. A constant: the population must not depend on what else is there."""
@@ -61,7 +58,7 @@ class Program:
 
     def __call__(self, progress: LoopState, settings: Settings, last: Any) -> LoopState:
         """Train up to UPDATES_PER_CALL updates on: to update number `last`, the first loss that is not finite, or the
-        first update that brings one of `EVENTS`, so that it is known what that update started from."""
+        first update that brings one of `Cell.events`, so that it is known what that update started from."""
         arguments = progress._replace(forward={}), settings, tf.constant(last, tf.int64)
         done: LoopState
         if self._compiled is None:
@@ -119,8 +116,8 @@ class Program:
             number, at.now, settings, structure=self.structure, instruments=capture if at.forward else BARE
         )
         if not self.watched:
-            figures = tf.pad(figures[:1], [[0, len(FIGURES)]])
-            happened = happened & np.array([event == "loss" for event in EVENTS])
+            figures = tf.pad(figures[:1], [[0, figures.shape[0] - 1]])
+            happened = happened & np.array([event == "loss" for event in self.structure.cell.events])
         row = tf.cast(at.update - begin, tf.int32)
         return LoopState(
             update=number,
@@ -151,12 +148,12 @@ def default_population(structure: Structure) -> int:
     """Trials to train side by side: 1 on CPUs; on GPUs a power of two, at most `GPU_POPULATION`, by `GPU_BYTES`.
 
     What counts is what an update keeps of all timesteps of a layer, (timesteps, batch, units) for each direction: the
-    four projections and their gradients, and the seven of `lstm.KEPT`.
+    projections of all gates and their gradients, and the tensors of `Cell.kept`.
     """
     if device_name() == "CPU":
         return 1
     sequence = 4 * structure.timesteps * structure.batch_size * structure.width
-    trial = sequence * structure.layers * (2 * len(lstm.GATES) + len(lstm.KEPT))
+    trial = sequence * structure.layers * (2 * len(structure.cell.gates) + len(structure.cell.kept))
     population = GPU_POPULATION
     while population > 1 and population * trial > GPU_BYTES:
         population //= 2

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from study.engine.cells.lstm import Probe
+from study.engine.cells.base import HIDDEN, Cell
+from study.engine.cells.recurrence import Probe
 from study.engine.compiled import growth, model, optimizer
 from study.engine.compiled.observers import BARE, Instruments
 from study.engine.compiled.settings import Settings
@@ -13,8 +14,7 @@ from study.engine.compiled.state import TrainState, by_name, end_to_end
 from study.engine.draws import batches
 from study.engine.runtime import tf
 from study.engine.structure import Structure
-from study.engine.tensors import Scalar, Tensor
-from study.trial.words import EVENTS
+from study.engine.tensors import BatchUnits, Scalar, Tensor
 
 
 def update(
@@ -37,12 +37,13 @@ def update(
 
     Returns:
         What the next update starts from; the loss and the figures of `growth`, in one vector; and, for each of
-        `EVENTS`, whether it happened.
+        `Cell.events`, whether it happened.
     """
     passed = _forward_and_back(number, now, settings, structure=structure, instruments=instruments)
     stepped = _step(number, now, passed.gradients, settings, structure=structure, instruments=instruments)
-    carried = [passed.state[cell] for cell in structure.cells()]
+    carried = [passed.state[recurrence] for recurrence in structure.recurrences()]
     figures = growth.figures(
+        cell=structure.cell,
         loss=passed.loss,
         probes=list(passed.probes.values()),
         timesteps=structure.timesteps,
@@ -50,7 +51,11 @@ def update(
         weights=stepped.weights,
         initial=settings.initial_weights,
     )
-    return stepped._replace(state=_kept(carried, settings)), figures, _events(passed, stepped, carried)
+    return (
+        stepped._replace(state=_kept(carried, settings)),
+        figures,
+        _events(passed, stepped, carried, cell=structure.cell),
+    )
 
 
 class _Passed(NamedTuple):
@@ -60,14 +65,14 @@ class _Passed(NamedTuple):
         logits: (batch, 1).
         loss: A scalar.
         gradients: Of every weight, before clipping.
-        state: Hidden and cell state of every cell after the batch.
-        probes: Of every cell.
+        state: Of every recurrence the states of its cell after the batch.
+        probes: Of every recurrence.
     """
 
     logits: Tensor
     loss: Scalar
     gradients: dict[str, Tensor]
-    state: dict[str, tuple[Tensor, Tensor]]
+    state: dict[str, tuple[BatchUnits, ...]]
     probes: dict[str, Probe]
 
 
@@ -85,7 +90,7 @@ def _forward_and_back(
         structure=structure,
     )
     weights = by_name(now.weights, structure)
-    state = dict(zip(structure.cells(), now.state, strict=True))
+    state = dict(zip(structure.recurrences(), now.state, strict=True))
     inputs, labels = observe("inputs", inputs), observe("labels", labels)
     with tf.GradientTape() as tape:
         tape.watch(weights)
@@ -145,28 +150,32 @@ def _step(
         momentum_product=momentum_product,
     )
     slots = tuple(observe(f"slot {index}", slot) for index, slot in enumerate(slots, start=1))
+    constrained = structure.constrained()
     weights = end_to_end(
-        optimizer.constrain(weight, settings.max_norm)
-        if name.startswith("lstm") and name.endswith("kernel")
-        else weight
+        optimizer.constrain(weight, settings.max_norm) if name in constrained else weight
         for name, weight in by_name(observe("weights after the step", stepped), structure).items()
     )
     return now._replace(weights=observe("weights", weights), slots=slots, momentum_product=momentum_product)
 
 
-def _events(passed: _Passed, stepped: TrainState, carried: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-    """For each of `EVENTS`, whether this update brought it: bool, (events,)."""
+def _events(passed: _Passed, stepped: TrainState, carried: Sequence[tuple[BatchUnits, ...]], *, cell: Cell) -> Tensor:
+    """For each of `Cell.events`, whether this update brought it: bool, (events,)."""
+    others = {
+        state: _all_finite(states[place] for states in carried)
+        for place, state in enumerate(cell.states)
+        if state != HIDDEN
+    }
     finite = {
         "gate": _all_zero([probe.gate for probe in passed.probes.values()]),
-        "cell_state": _all_finite(cell for _, cell in carried),
-        "hidden_state": _all_zero([probe.hidden for probe in passed.probes.values()]),
+        **others,
+        HIDDEN: _all_zero([probe.hidden for probe in passed.probes.values()]),
         "output": tf.reduce_all(tf.math.is_finite(passed.logits)),
         "loss": tf.math.is_finite(passed.loss),
         "gradient": _all_finite(passed.gradients.values()),
         "optimizer_state": _all_finite(stepped.slots),
         "weight": tf.reduce_all(tf.math.is_finite(stepped.weights)),
     }
-    return ~tf.stack([finite[event] for event in EVENTS])
+    return ~tf.stack([finite[event] for event in cell.events])
 
 
 def _all_finite(tensors: Iterable[Tensor]) -> Tensor:
@@ -177,7 +186,7 @@ def _all_zero(traces: list[Tensor]) -> Tensor:
     return tf.reduce_all(tf.stack(traces) == 0)
 
 
-def _kept(carried: Sequence[tuple[Tensor, Tensor]], settings: Settings) -> tuple[tuple[Tensor, Tensor], ...]:
+def _kept(carried: Sequence[tuple[BatchUnits, ...]], settings: Settings) -> tuple[tuple[BatchUnits, ...], ...]:
     """The states that the next update starts from: these where the trial is stateful, and zeros elsewhere."""
     stateful = settings.wiring.stateful
-    return tuple((tf.where(stateful, hidden, 0.0), tf.where(stateful, cell, 0.0)) for hidden, cell in carried)
+    return tuple(tuple(tf.where(stateful, state, 0.0) for state in states) for states in carried)

@@ -25,7 +25,7 @@ import numpy as np
 
 from study.engine.draws import philox
 from study.engine.runtime import keras, tf
-from study.engine.structure import DIRECTIONS
+from study.engine.structure import DIRECTIONS, Structure
 from study.engine.tensors import Tensor
 from study.trial.config import NONE, TrialConfig
 
@@ -43,18 +43,14 @@ class _Purpose(IntEnum):
 # --- initial weights ------------------------------------------------------------------------------------------------
 
 
-def directions(config: TrialConfig) -> tuple[str, ...]:
-    """Directions of every LSTM layer of the trial."""
-    return DIRECTIONS if config.bidirectional else DIRECTIONS[:1]
-
-
 def initial_weights(config: TrialConfig) -> dict[str, np.ndarray]:
     """Trainable weights at the start of a trial, by name, in the order in which the model uses them.
 
-    Kernels are glorot uniform, recurrent kernels orthogonal, biases zero but one on the forget gate, the defaults of
-    every Keras since 2.0; Keras's own initializers draw them, on the CPU, so that a trial starts the same on a GPU.
+    Kernels are glorot uniform, recurrent kernels orthogonal and biases zero, or as `Cell.initial_bias` says, the
+    defaults of every Keras since 2.0; Keras's own initializers draw them, on the CPU, so that a trial starts the same
+    on a GPU.
 
-    Names and shapes, with `width` features entering a layer and gates in the order input, forget, candidate, output:
+    Names and shapes, here of LSTMs, with `width` features entering a layer; those of a cell are `Cell.weights`:
 
     - `front_end/kernel` (3, features, features), `front_end/bias` (features,)
     - `front_end_norm/gamma` and `front_end_norm/beta` (features,)
@@ -64,6 +60,8 @@ def initial_weights(config: TrialConfig) -> dict[str, np.ndarray]:
     - `output_norm/gamma` and `output_norm/beta` (units x directions,)
     - `dense/kernel` (units x directions, 1), `dense/bias` (1,)
     """
+    structure = Structure.of(config)
+    cell = structure.cell
     weights: dict[str, np.ndarray] = {}
     width = config.features
 
@@ -76,17 +74,17 @@ def initial_weights(config: TrialConfig) -> dict[str, np.ndarray]:
         weights["front_end/bias"] = np.zeros(width, np.float32)
         if config.batch_norm == "before_activation":
             normalisation("front_end_norm")
-    for layer in range(1, config.layers + 1):
+    for layer in structure.layer_names():
         if config.batch_norm == "input":
-            normalisation(f"lstm_{layer}_norm")
-        for direction in directions(config):
-            name = f"lstm_{layer}/{direction}"
-            weights[f"{name}/kernel"] = _glorot_uniform((width, 4 * config.units), config.seed, f"{name}/kernel")
+            normalisation(f"{layer}_norm")
+        for direction in structure.directions:
+            name, shapes = f"{layer}/{direction}", cell.weights(width, config.units)
+            weights[f"{name}/kernel"] = _glorot_uniform(shapes["kernel"], config.seed, f"{name}/kernel")
             weights[f"{name}/recurrent_kernel"] = _orthogonal(
-                (config.units, 4 * config.units), config.seed, f"{name}/recurrent_kernel"
+                shapes["recurrent_kernel"], config.seed, f"{name}/recurrent_kernel"
             )
-            weights[f"{name}/bias"] = np.repeat(np.array([0, 1, 0, 0], np.float32), config.units)
-        width = config.units * len(directions(config))
+            weights[f"{name}/bias"] = cell.initial_bias(config.units)
+        width = structure.width
     if config.batch_norm == "output":
         normalisation("output_norm")
     weights["dense/kernel"] = _glorot_uniform((width, 1), config.seed, "dense")
@@ -147,31 +145,32 @@ def labels(seed: Tensor, update: Tensor, *, batch_size: int, label_balance: Tens
 
 
 def recurrent_masks(
-    seed: Tensor, update: Tensor, *, layer: int, direction: str, rate: Tensor, batch_size: int, units: int
+    seed: Tensor, update: Tensor, *, layer: int, direction: str, rate: Tensor, gates: int, batch_size: int, units: int
 ) -> Tensor:
-    """Masks of an LSTM's recurrent dropout, the same at every timestep of an update.
+    """Masks of a recurrent layer's recurrent dropout, the same at every timestep of an update.
 
     Args:
         seed: Of the trial.
         update: 1-based number of the update.
-        layer: 1-based number of the LSTM layer.
+        layer: 1-based number of the layer.
         direction: One of `DIRECTIONS`.
         rate: Fraction dropped; the resolution is 2**-24.
+        gates: Of its cell.
         batch_size: Sequences.
         units: Of the layer, per direction.
 
     Returns:
-        float32, (4, batch_size, units): one mask per gate, in the order input, forget, candidate, output. An element
-        is 0 where the unit is dropped and 1 / (1 - rate) elsewhere.
+        float32, (gates, batch_size, units): one mask per gate, in the order of `Cell.gates`. An element is 0 where the
+        unit is dropped and 1 / (1 - rate) elsewhere.
     """
     bits = _bits(
-        (4, batch_size, units), seed, update, _Purpose.RECURRENT_DROPOUT, 2 * layer + DIRECTIONS.index(direction)
+        (gates, batch_size, units), seed, update, _Purpose.RECURRENT_DROPOUT, 2 * layer + DIRECTIONS.index(direction)
     )
     return _mask(bits, rate)
 
 
 def dropout_mask(seed: Tensor, update: Tensor, *, position: int, rate: Tensor, shape: Sequence[int]) -> Tensor:
-    """Mask of the Dropout that follows LSTM layer number `position`, or the front end where that is 0.
+    """Mask of the Dropout that follows recurrent layer number `position`, or the front end where that is 0.
 
     Returns:
         float32, `shape`: 0 where dropped, 1 / (1 - rate) elsewhere.

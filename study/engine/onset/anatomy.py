@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from study.engine.cells.lstm import GATES
+from study.engine.cells.base import HIDDEN, Cell
 from study.engine.compiled import engine as compiled
 from study.engine.compiled import training
 from study.engine.compiled.settings import Settings
@@ -54,15 +54,22 @@ def _anatomy_of(config: TrialConfig, on_update: Callable[[int, float], None] | N
 
     result = compiled.run_trial(config, watch=watch, on_update=on_update)
     onset = result.onset
-    in_lstm = onset is not None and onset.layer is not None and onset.direction is not None
-    cell = f"{onset.layer}/{onset.direction}" if in_lstm and onset else f"lstm_{config.layers}/forward"
+    within = onset is not None and onset.layer is not None and onset.direction is not None
+    structure = Structure.of(config)
+    recurrence = f"{onset.layer}/{onset.direction}" if within and onset else f"{structure.layer_names()[-1]}/forward"
     sample = 0 if onset is None or onset.sample is None else onset.sample
     known = [initial_state(config), *around_onset, *kept]
     snapshots = [
-        _snapshot(name, number, _start_of(number, known, config), config=config, cell=cell, sample=sample)
+        _snapshot(name, number, _start_of(number, known, config), config=config, recurrence=recurrence, sample=sample)
         for name, number in updates_of_interest(result)
     ]
-    return Anatomy(result=result, snapshots=tuple(snapshots), cell=cell, sample=sample)
+    return Anatomy(
+        result=result,
+        snapshots=tuple(snapshots),
+        recurrence=recurrence,
+        gates=structure.cell.gates,
+        sample=sample,
+    )
 
 
 def updates_of_interest(result: TrialResult) -> list[tuple[str, int]]:
@@ -88,7 +95,9 @@ def _start_of(number: int, known: list[LoopState], config: TrialConfig) -> Train
     return nearest.now
 
 
-def _snapshot(name: str, number: int, start: TrainState, *, config: TrialConfig, cell: str, sample: int) -> Snapshot:
+def _snapshot(
+    name: str, number: int, start: TrainState, *, config: TrialConfig, recurrence: str, sample: int
+) -> Snapshot:
     structure = Structure.of(config)
     recorder = Recorder(structure)
     with np.errstate(all="ignore"):
@@ -108,33 +117,37 @@ def _snapshot(name: str, number: int, start: TrainState, *, config: TrialConfig,
     weights = _by_name(start.weights.numpy(), structure)
     used = batches.initial_weights(config)  # the others are of a wiring that the trial does not have
     gradients = {weight: seen[weight.split("/")[0], _direction(weight), f"gradient of {weight}"] for weight in used}
-    layer, direction = cell.split("/")
-    sequences = recorder.timesteps[cell]
-    last = {c: 0 if c.endswith("backward") else -1 for c in structure.cells()}
-    inputs = {f"input of lstm_{n}": seen[f"lstm_{n}_norm", None, f"lstm_{n}_norm"] for n in _layers(structure)}
+    layer, direction = recurrence.split("/")
+    sequences = recorder.timesteps[recurrence]
+    last = {name: 0 if name.endswith("backward") else -1 for name in structure.recurrences()}
+    inputs = {f"input of {one}": seen[f"{one}_norm", None, f"{one}_norm"] for one in structure.layer_names()}
     states = {
-        f"{what} of {c}": recorder.timesteps[c][key]
-        for c in structure.cells()
-        for key, what in (("hidden", "hidden state"), ("cell", "cell state"))
+        f"{_words(state)} of {name}": recorder.timesteps[name][state]
+        for name in structure.recurrences()
+        for state in structure.cell.states
     }
-    outputs = {f"last output of {c}": recorder.timesteps[c]["hidden"][last[c]] for c in structure.cells()}
+    outputs = {f"last output of {name}": recorder.timesteps[name][HIDDEN][end] for name, end in last.items()}
     outputs |= {"logit": logits, "probability (Dense output)": probabilities}
     groups = {
         "inputs": inputs,
         "states": states,
         "outputs": outputs,
-        "gradients": dict(_by_gate(gradients)),
-        "weights": dict(_by_gate({weight: weights[weight] for weight in used})),
+        "gradients": dict(_by_gate(gradients, structure.cell)),
+        "weights": dict(_by_gate({weight: weights[weight] for weight in used}, structure.cell)),
     }
-    kernels = {"kernel": f"{cell}/kernel", "recurrent kernel": f"{cell}/recurrent_kernel"}
-    whole = {
-        "input": (inputs[f"input of {layer}"], None),
-        "hidden state": (sequences["hidden"], None),
-        "cell state": (sequences["cell"], None),
-        "output": (sequences["hidden"][last[cell]], sequences["hidden"][last[cell]]),
-        "gradient of the hidden state": (seen[layer, direction, "gradient of hidden_state"], None),
-        **{f"gradient of the {key}": (gradients[weight], gradients[weight]) for key, weight in kernels.items()},
-        **{key: (weights[weight], weights[weight]) for key, weight in kernels.items()},
+    kernels = {
+        "kernel": (f"{recurrence}/kernel", "row: feature"),
+        "recurrent kernel": (f"{recurrence}/recurrent_kernel", "row: unit"),
+    }
+    d_hidden = seen[layer, direction, f"gradient of {HIDDEN}"]
+    gates = len(structure.cell.gates)
+    pictures = {
+        "input": _over_time(inputs[f"input of {layer}"], sample, down="feature"),
+        **{_words(state): _over_time(sequences[state], sample, down="unit") for state in structure.cell.states},
+        "output": _matrix(sequences[HIDDEN][last[recurrence]], across="unit", down="sample"),
+        "gradient of the hidden state": _over_time(d_hidden, sample, down="unit"),
+        **{f"gradient of the {name}": _kernel(gradients[path], rows, gates) for name, (path, rows) in kernels.items()},
+        **{name: _kernel(weights[path], rows, gates) for name, (path, rows) in kernels.items()},
     }
     with np.errstate(all="ignore"):
         return Snapshot(
@@ -145,15 +158,9 @@ def _snapshot(name: str, number: int, start: TrainState, *, config: TrialConfig,
                 group: {tensor: Statistics.of(values) for tensor, values in tensors.items()}
                 for group, tensors in groups.items()
             },
-            pictures={
-                title: Picture(
-                    heatmap=Heatmap.of(values[:, sample].T if matrix is None else matrix),
-                    histogram=Histogram.of(values),
-                )
-                for title, (values, matrix) in whole.items()
-            },
+            pictures=pictures,
             growth={
-                symbol: np.abs(sequences[key]).max(axis=(1, 2)) for symbol, key in (("h", "hidden"), ("c", "cell"))
+                symbol: np.abs(sequences[state]).max(axis=(1, 2)) for state, symbol in structure.cell.states.items()
             },
             logits=logits[:, 0],
         )
@@ -165,8 +172,25 @@ def _by_name(vector: np.ndarray, structure: Structure) -> dict[str, np.ndarray]:
     return {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
 
 
-def _layers(structure: Structure) -> range:
-    return range(1, structure.layers + 1)
+def _words(state: str) -> str:
+    return state.replace("_", " ")
+
+
+def _over_time(values: np.ndarray, sample: int, *, down: str) -> Picture:
+    """A sequence, (timesteps, batch, width): one sample as a heatmap."""
+    return Picture(
+        heatmap=Heatmap.of(values[:, sample].T), histogram=Histogram.of(values), across="timestep", down=down
+    )
+
+
+def _matrix(values: np.ndarray, *, across: str, down: str, by_gate: bool = False) -> Picture:
+    return Picture(
+        heatmap=Heatmap.of(values), histogram=Histogram.of(values), across=across, down=down, by_gate=by_gate
+    )
+
+
+def _kernel(values: np.ndarray, down: str, gates: int) -> Picture:
+    return _matrix(values, across="units, by gate" if gates > 1 else "unit", down=down, by_gate=gates > 1)
 
 
 def _direction(weight: str) -> str | None:
@@ -174,11 +198,11 @@ def _direction(weight: str) -> str | None:
     return parts[1] if len(parts) == 3 else None
 
 
-def _by_gate(tensors: dict[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
-    """An LSTM's weights, or their gradients, gate by gate; all others as they are."""
+def _by_gate(tensors: dict[str, np.ndarray], cell: Cell) -> Iterator[tuple[str, np.ndarray]]:
+    """A recurrent layer's weights, or their gradients, gate by gate; all others as they are."""
     for name, values in tensors.items():
         if _direction(name) is None:
             yield name, values
             continue
-        for gate, part in zip(GATES, np.split(values, len(GATES), axis=-1), strict=True):
+        for gate, part in zip(cell.gates, np.split(values, len(cell.gates), axis=-1), strict=True):
             yield f"{name}, {gate}", part

@@ -1,7 +1,7 @@
 """An update once more, operation by operation, with every tensor kept.
 
-`training.update` itself is executed, with the same formulas for a timestep (`lstm.forward_step`, `lstm.backward_step`)
-on NumPy arrays.
+`update` itself is executed, with the same formulas for a timestep (`Cell.forward_step`, `Cell.backward_step`) on NumPy
+arrays.
 """
 
 from __future__ import annotations
@@ -13,8 +13,17 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from study.engine.cells import activations, lstm
-from study.engine.cells.lstm import GATES, KEPT, Cell, Probe, Step
+from study.engine.cells import activations
+from study.engine.cells.base import HIDDEN, LARGEST_HIDDEN, Activate, Differentiate
+from study.engine.cells.recurrence import (
+    Back,
+    Probe,
+    Recurrence,
+    Recurrent,
+    probed_timesteps,
+    products,
+    through_products,
+)
 from study.engine.compiled.observers import Instruments
 from study.engine.runtime import tf
 from study.engine.structure import Structure
@@ -70,8 +79,8 @@ class Recorder(Instruments):
     def __init__(self, structure: Structure) -> None:
         self.structure = structure
         self.observed: list[Observed] = []
-        self.timesteps: dict[str, dict[str, np.ndarray]] = {}
-        """Cell -> tensor of `lstm.Step` or `projected` -> (timesteps, batch, units), in the order of the input."""
+        self.timesteps: dict[str, Mapping[str, np.ndarray]] = {}
+        """Recurrence -> tensor of `Cell.forward_step` -> (timesteps, batch, units), in the order of the input."""
 
     def saw(self, group: Sequence[Observed], *, time_step: int | None = None) -> None:
         """Take tensors that belong together.
@@ -153,235 +162,240 @@ class Recorder(Instruments):
             operands=operands,
         )
 
-    def lstm(
+    def run(
         self,
-        projected: Sequence[Tensor],
+        projections: Sequence[Tensor],
         recurrent_kernel: Tensor,
+        recurrent_bias: Tensor | None,
         masks: Sequence[Tensor],
-        state: tuple[Tensor, Tensor],
+        state: tuple[Tensor, ...],
         *,
-        cell: Cell,
+        recurrence: Recurrence,
         return_sequences: bool,
-    ) -> tuple[Tensor, tuple[Tensor, Tensor], Probe]:
+    ) -> tuple[Tensor, tuple[Tensor, ...], Probe]:
+        cell = recurrence.cell
         gate_masks = [mask.numpy() for mask in masks]
-        start = state[0].numpy(), state[1].numpy()
+        start = dict(zip(cell.states, (one.numpy() for one in state), strict=True))
+        last = 0 if recurrence.backwards else -1
 
         @tf.custom_gradient  # type: ignore[untyped-decorator]
-        def run(*tensors: Tensor) -> Any:
-            *given, kernel = (tensor.numpy() for tensor in tensors)
-            kernels = np.split(kernel, len(GATES), axis=1)
-            steps = self._forward(given, kernels, gate_masks, start, cell=cell)
+        def apply(*tensors: Tensor) -> Any:
+            numbers = [tensor.numpy() for tensor in tensors]
+            given = numbers[: len(cell.gates)]
+            weights = recurrent_weights(*numbers[len(cell.gates) :], gates=len(cell.gates))
+            steps = self._forward(given, weights, gate_masks, start, recurrence=recurrence)
 
             def gradient(d_output: Tensor) -> list[Tensor]:
-                d_projected, d_kernels = self._backward(
-                    d_output.numpy(), steps, kernels, gate_masks, start, cell=cell, return_sequences=return_sequences
-                )
-                return [tf.constant(d) for d in (*d_projected, np.concatenate(d_kernels, axis=1))]
+                d_hidden, d_last = (d_output.numpy(), None) if return_sequences else (None, d_output.numpy())
+                back = self._backward(d_hidden, d_last, steps, weights, gate_masks, start, recurrence=recurrence)
+                d_projections = [back.gradients[f"{gate}_sum"] for gate in cell.gates]
+                d_biases = [] if back.recurrent.biases is None else [np.concatenate(back.recurrent.biases)]
+                found = [*d_projections, np.concatenate(back.recurrent.kernels, axis=1), *d_biases]
+                return [tf.constant(one) for one in found]
 
-            last = 0 if cell.backwards else -1
-            return tf.constant(steps["hidden"] if return_sequences else steps["hidden"][last]), gradient
+            return tf.constant(steps[HIDDEN] if return_sequences else steps[HIDDEN][last]), gradient
 
-        output = run(*projected, recurrent_kernel)
-        sequences = self.timesteps[cell.name]
-        last = 0 if cell.backwards else -1
-        probed = lstm.probed_timesteps(len(sequences["hidden"]))
-        read = len(sequences["hidden"]) - 1 - probed if cell.backwards else probed
-        largest = [np.abs(sequences[name][read]).max(axis=(1, 2)) for name in ("hidden", "cell")]
-        sums = [sequences[f"{gate}_sum"] for gate in GATES]
-        probe = Probe(
-            tf.constant(np.where(np.isfinite(sums).all(axis=(0, 1)), np.float32(0), np.float32(np.nan))),
-            tf.constant(np.where(np.isfinite(sequences["hidden"]).all(axis=0), np.float32(0), np.float32(np.nan))),
-            tf.constant(np.stack(largest)),
-        )
-        return output, (tf.constant(sequences["hidden"][last]), tf.constant(sequences["cell"][last])), probe
+        output = apply(*projections, recurrent_kernel, *([] if recurrent_bias is None else [recurrent_bias]))
+        sequences = self.timesteps[recurrence.name]
+        return output, tuple(tf.constant(sequences[name][last]) for name in cell.states), _probe(sequences, recurrence)
 
     def _forward(
         self,
-        projected: Sequence[np.ndarray],
-        kernels: Sequence[np.ndarray],
+        projections: Sequence[np.ndarray],
+        weights: Recurrent,
         masks: Sequence[np.ndarray],
-        state: tuple[np.ndarray, np.ndarray],
+        start: Mapping[str, np.ndarray],
         *,
-        cell: Cell,
+        recurrence: Recurrence,
     ) -> dict[str, np.ndarray]:
-        functions = activations.functions(cell.semantics, activations.ARRAYS)
-        gate = functions[cell.recurrent_activation]
-        activate = functions[activations.ACTIVATIONS[int(cell.activation)]]
-        timesteps = len(projected[0])
-        order = range(timesteps - 1, -1, -1) if cell.backwards else range(timesteps)
-        sequences = {name: np.empty(projected[0].shape, np.float32) for name in Step._fields}
-        hidden, carried = state
+        cell = recurrence.cell
+        activate = _activate(recurrence)
+        timesteps = len(projections[0])
+        sequences: dict[str, np.ndarray] = {}
+        before = dict(start)
         with np.errstate(all="ignore"):
-            for t in order:
-                step = lstm.forward_step(
-                    [x[t] for x in projected],
-                    hidden,
-                    carried,
-                    kernels=kernels,
-                    masks=masks,
-                    activate=activate,
-                    gate=gate,
-                )
-                hidden, carried = step.hidden, step.cell
-                for name, value in step._asdict().items():
+            for t in range(timesteps - 1, -1, -1) if recurrence.backwards else range(timesteps):
+                recurrent = products(before[HIDDEN], weights, masks)
+                now = cell.forward_step([x[t] for x in projections], recurrent, before, activate=activate)
+                before = {name: now[name] for name in cell.states}
+                for name, value in now.items():
+                    if name not in sequences:
+                        sequences[name] = np.empty(projections[0].shape, np.float32)
                     sequences[name][t] = value
-        self._saw_forward(projected, sequences, state, cell=cell)
+        self._saw_forward(projections, sequences, start, recurrence=recurrence)
         return sequences
 
     def _saw_forward(
         self,
-        projected: Sequence[np.ndarray],
-        sequences: dict[str, np.ndarray],
-        state: tuple[np.ndarray, np.ndarray],
+        projections: Sequence[np.ndarray],
+        sequences: Mapping[str, np.ndarray],
+        start: Mapping[str, np.ndarray],
         *,
-        cell: Cell,
+        recurrence: Recurrence,
     ) -> None:
-        self.timesteps[cell.name] = sequences
-        inputs = {f"{gate}_projection": x for gate, x in zip(GATES, projected, strict=True)}
-        self._saw_steps("forward", cell, {**inputs, **sequences}, _forward_operands(inputs, sequences, state, cell))
+        self.timesteps[recurrence.name] = sequences
+        inputs = {f"{gate}_projection": x for gate, x in zip(recurrence.cell.gates, projections, strict=True)}
+        tensors = {**inputs, **sequences}
+        self._saw_steps("forward", recurrence, tensors, _forward_operands(tensors, start, recurrence))
 
     def _backward(
         self,
-        d_output: np.ndarray,
+        d_hidden: np.ndarray | None,
+        d_last: np.ndarray | None,
         sequences: Mapping[str, np.ndarray],
-        kernels: Sequence[np.ndarray],
+        weights: Recurrent,
         masks: Sequence[np.ndarray],
-        state: tuple[np.ndarray, np.ndarray],
+        start: Mapping[str, np.ndarray],
         *,
-        cell: Cell,
-        return_sequences: bool,
-    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        slope = activations.derivatives(cell.semantics, activations.ARRAYS)[
-            activations.ACTIVATIONS[int(cell.activation)]
-        ]
-        transposed = [np.ascontiguousarray(kernel.T) for kernel in kernels]
-        timesteps, batch, units = sequences["hidden"].shape
-        shape = (timesteps, batch, units)
-        names = ("hidden", "cell", *(f"{gate}_sum" for gate in GATES))
-        gradients = {name: np.zeros(shape, np.float32) for name in names}
-        d_kernels = [np.zeros((units, units), np.float32) for _ in GATES]
-        d_hidden = np.zeros((batch, units), np.float32) if return_sequences else d_output
-        d_cell = np.zeros((batch, units), np.float32)
+        recurrence: Recurrence,
+    ) -> Back:
+        cell = recurrence.cell
+        transposed = [np.ascontiguousarray(kernel.T) for kernel in weights.kernels]
+        timesteps, batch, units = sequences[HIDDEN].shape
+        gradients: dict[str, np.ndarray] = {}
+        d_kernels = [np.zeros((units, units), np.float32) for _ in cell.gates]
+        d_biases = None if weights.biases is None else [np.zeros(units, np.float32) for _ in cell.gates]
+        d_after = {name: np.zeros((batch, units), np.float32) for name in cell.states}
+        if d_last is not None:
+            d_after[HIDDEN] = d_last
         with np.errstate(all="ignore"):
             for number in range(timesteps):
-                t = number if cell.backwards else timesteps - 1 - number
-                before = t + 1 if cell.backwards else t - 1
+                t = number if recurrence.backwards else timesteps - 1 - number
+                t_before = t + 1 if recurrence.backwards else t - 1
                 first = number == timesteps - 1
-                now = {name: sequences[name][t] for name in KEPT}
-                if return_sequences:
-                    d_hidden = d_hidden + d_output[t]
-                slopes = slope(now["activated_cell"]), slope(now["candidate"])
-                gradients["hidden"][t] = d_hidden
-                # What `backward_step` makes of it first of all, and keeps to itself.
-                gradients["cell"][t] = d_cell + d_hidden * now["output"] * slopes[0]
-                d_sums, d_hidden, d_cell = lstm.backward_step(
-                    d_hidden,
-                    d_cell,
-                    kept=now,
-                    cell_before=state[1] if first else sequences["cell"][before],
-                    transposed=transposed,
-                    masks=masks,
-                    slopes=slopes,
-                    gate=lambda upstream, y: activations.gate_gradient(
-                        cell.recurrent_activation, upstream, y, semantics=cell.semantics, ops=activations.ARRAYS
-                    ),
+                now = {name: sequences[name][t] for name in cell.kept}
+                before = start if first else {name: sequences[name][t_before] for name in cell.states}
+                if d_hidden is not None:
+                    d_after[HIDDEN] = d_after[HIDDEN] + d_hidden[t]
+                found, d_before = cell.backward_step(
+                    d_after, kept=now, before=before, differentiate=_differentiate(recurrence, now)
                 )
-                settled = self.settled_gradients(cell, t, d_sums)
-                if settled[0] is not d_sums[0]:
-                    d_sums = settled
-                    d_hidden = sum(d @ kernel * mask for d, kernel, mask in zip(d_sums, transposed, masks, strict=True))
-                for gate, d_sum in zip(GATES, d_sums, strict=True):
-                    gradients[f"{gate}_sum"][t] = d_sum
-                hidden_before = state[0] if first else sequences["hidden"][before]
-                for total, mask, d_sum in zip(d_kernels, masks, d_sums, strict=True):
-                    total += (hidden_before * mask).T @ d_sum
-        told = {f"gradient of {_LONG.get(name, name)}": values for name, values in gradients.items()}
-        self._saw_steps("backward", cell, told, _backward_operands(told, sequences, cell))
-        return [gradients[f"{gate}_sum"] for gate in GATES], d_kernels
+                found |= self.known_gradients(recurrence, t)
+                for name, value in {HIDDEN: d_after[HIDDEN], **found}.items():
+                    if name not in gradients:
+                        gradients[name] = np.zeros((timesteps, batch, units), np.float32)
+                    gradients[name][t] = value
+                d_products = [found[name] for name in cell.products]
+                for kernel, mask, d in zip(d_kernels, masks, d_products, strict=True):
+                    kernel += (before[HIDDEN] * mask).T @ d
+                if d_biases is not None:
+                    d_biases = [total + d.sum(axis=0) for total, d in zip(d_biases, d_products, strict=True)]
+                through = through_products(found, transposed, masks, cell=cell)
+                d_after = {**d_before, HIDDEN: through + d_before[HIDDEN] if HIDDEN in d_before else through}
+        told = {f"gradient of {name}": values for name, values in gradients.items()}
+        self._saw_steps("backward", recurrence, told, _backward_operands(told, sequences, recurrence))
+        return Back(gradients, Recurrent(d_kernels, d_biases))
 
-    def settled_gradients(self, cell: Cell, t: int, d_sums: list[np.ndarray]) -> list[np.ndarray]:
-        """What to go on with, of the gradients of the gates' sums, before timestep t."""
-        return d_sums
+    def known_gradients(self, recurrence: Recurrence, t: int) -> dict[str, np.ndarray]:
+        """Gradients of timestep t that are known better than a replay computes them, by tensor; to go on with."""
+        return {}
 
     def _saw_steps(
-        self, phase: str, cell: Cell, sequences: Mapping[str, np.ndarray], operands: Callable[[str], Operands]
+        self,
+        phase: str,
+        recurrence: Recurrence,
+        sequences: Mapping[str, np.ndarray],
+        operands: Callable[[str], Operands],
     ) -> None:
-        layer, direction = cell.name.split("/")
+        layer, direction = recurrence.name.split("/")
         group = [
             Observed(
                 phase=phase,
                 layer=layer,
                 direction=direction,
-                tensor=TensorName.parse(_LONG.get(name, name)),
+                tensor=TensorName.parse(name),
                 values=values,
                 axes=("timestep", "sample", "unit"),
                 operands=operands(name),
             )
             for name, values in sequences.items()
         ]
-        self.saw(group, time_step=-1 if (phase == "backward") != cell.backwards else 1)
+        self.saw(group, time_step=-1 if (phase == "backward") != recurrence.backwards else 1)
 
 
-_LONG = {
-    "input": "input_gate",
-    "forget": "forget_gate",
-    "output": "output_gate",
-    "cell": "cell_state",
-    "activated_cell": "activated_cell_state",
-    "hidden": "hidden_state",
-}
-"""Names of `lstm.Step` as an onset gives them, where they differ."""
+def recurrent_weights(kernel: np.ndarray, bias: np.ndarray | None = None, *, gates: int) -> Recurrent:
+    """The recurrent weights of a cell, cut up by gate."""
+    return Recurrent(np.split(kernel, gates, axis=1), None if bias is None else np.split(bias, gates))
+
+
+def _activate(recurrence: Recurrence) -> Activate:
+    functions = activations.functions(recurrence.semantics, activations.ARRAYS)
+    activation = functions[activations.ACTIVATIONS[int(recurrence.activation)]]
+    gate = functions.get(recurrence.recurrent_activation, activation)
+    return lambda name, x: activation(x) if name in recurrence.cell.activated else gate(x)
+
+
+def _differentiate(recurrence: Recurrence, now: Mapping[str, np.ndarray]) -> Differentiate:
+    """The way back through the activations of a timestep, whose tensors are `now`."""
+    name_of_activation = activations.ACTIVATIONS[int(recurrence.activation)]
+    slope = activations.derivatives(recurrence.semantics, activations.ARRAYS)[name_of_activation]
+
+    def differentiate(name: str, upstream: np.ndarray) -> np.ndarray:
+        if name in recurrence.cell.activated:
+            product: np.ndarray = upstream * slope(now[name])
+            return product
+        gradient: np.ndarray = activations.gate_gradient(
+            recurrence.recurrent_activation,
+            upstream,
+            now[name],
+            semantics=recurrence.semantics,
+            ops=activations.ARRAYS,
+        )
+        return gradient
+
+    return differentiate
+
+
+def _probe(sequences: Mapping[str, np.ndarray], recurrence: Recurrence) -> Probe:
+    cell, timesteps = recurrence.cell, len(sequences[HIDDEN])
+    probed = probed_timesteps(timesteps)
+    read = timesteps - 1 - probed if recurrence.backwards else probed
+    sums = [sequences[f"{gate}_sum"] for gate in cell.gates]
+    largest = [np.abs(sequences[name][read]).max(axis=(1, 2)) for name in cell.states]
+    return Probe(
+        tf.constant(np.where(np.isfinite(sums).all(axis=(0, 1)), np.float32(0), np.float32(np.nan))),
+        tf.constant(np.where(np.isfinite(sequences[HIDDEN]).all(axis=0), np.float32(0), np.float32(np.nan))),
+        tf.constant(np.stack(largest)),
+    )
 
 
 def _forward_operands(
-    inputs: Mapping[str, np.ndarray],
-    steps: Mapping[str, np.ndarray],
-    state: tuple[np.ndarray, np.ndarray],
-    cell: Cell,
+    tensors: Mapping[str, np.ndarray], start: Mapping[str, np.ndarray], recurrence: Recurrence
 ) -> Callable[[str], Operands]:
-    def before(name: str, t: int) -> np.ndarray:
-        earlier = t + 1 if cell.backwards else t - 1
-        if 0 <= earlier < len(steps[name]):
-            return np.asarray(steps[name][earlier])
-        return state[0] if name == "hidden" else state[1]
+    made_of = recurrence.cell.made_of
+
+    def before(state: str, t: int) -> np.ndarray:
+        earlier = t + 1 if recurrence.backwards else t - 1
+        return np.asarray(tensors[state][earlier] if 0 <= earlier < len(tensors[state]) else start[state])
+
+    def value(operand: str, index: tuple[int, ...]) -> float:
+        t, sample, unit = index
+        if operand == LARGEST_HIDDEN:
+            return _largest(before(HIDDEN, t)[sample])
+        state = operand.removesuffix(" before")
+        return float(tensors[operand][index] if state == operand else before(state, t)[sample, unit])
 
     def of(name: str) -> Operands:
-        def operands(index: tuple[int, ...]) -> dict[str, float]:
-            t, sample, unit = index
-            if name.endswith("_sum"):
-                gate = name.removesuffix("_sum")
-                return {
-                    "input_projection": float(inputs[f"{gate}_projection"][index]),
-                    "largest |hidden_state before|": _largest(before("hidden", t)[sample]),
-                }
-            made_of = {
-                "cell": ("forget", "input", "candidate"),
-                "activated_cell": ("cell",),
-                "hidden": ("output", "activated_cell"),
-                **{gate: (f"{gate}_sum",) for gate in GATES},
-            }.get(name, ())
-            values = {_LONG.get(one, one): float(steps[one][index]) for one in made_of}
-            if name == "cell":
-                values["cell_state before"] = float(before("cell", t)[sample, unit])
-            return values
-
-        return operands
+        return lambda index: {operand: value(operand, index) for operand in made_of.get(name, ())}
 
     return of
 
 
 def _backward_operands(
-    gradients: Mapping[str, np.ndarray], steps: Mapping[str, np.ndarray], cell: Cell
+    gradients: Mapping[str, np.ndarray], steps: Mapping[str, np.ndarray], recurrence: Recurrence
 ) -> Callable[[str], Operands]:
+    cell = recurrence.cell
+    of_hidden = f"gradient of {HIDDEN}"
+
     def of(name: str) -> Operands:
         def operands(index: tuple[int, ...]) -> dict[str, float]:
-            values = {"gradient of hidden_state": float(gradients["gradient of hidden_state"][index])}
-            later = (index[0] - 1 if cell.backwards else index[0] + 1, *index[1:])
-            if name != "gradient of hidden_state":
-                kept = ("input", "forget", "candidate", "output", "activated_cell")
-                values |= {_LONG.get(one, one): float(steps[one][index]) for one in kept}
-            if 0 <= later[0] < len(steps["cell"]):
-                values["gradient of cell_state after"] = float(gradients["gradient of cell_state"][later])
+            values = {of_hidden: float(gradients[of_hidden][index])}
+            if name != of_hidden:
+                values |= {one: float(steps[one][index]) for one in cell.kept if one not in cell.states}
+            t_after = index[0] - 1 if recurrence.backwards else index[0] + 1
+            if 0 <= t_after < len(steps[HIDDEN]):
+                others = (f"gradient of {state}" for state in cell.states if state != HIDDEN)
+                values |= {f"{one} after": float(gradients[one][t_after, *index[1:]]) for one in others}
             return values
 
         return operands

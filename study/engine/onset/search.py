@@ -1,8 +1,8 @@
 """The first number of an update that is not finite: where it is, and what it was made of.
 
 The compiled program says at which update the first number was not finite, and keeps what that update started from.
-Where the LSTMs made that number, `onset` finds it in what the program has kept of its way forward. Elsewhere it runs
-the same update again with a `recorder`.
+Where the recurrent layers made that number, `onset` finds it in what the program has kept of its way forward. Elsewhere
+it runs the same update again with a `Recorder`.
 
 NumPy's matrix products round differently in the last bits, which some trials amplify until they are another trial. So
 every timestep starts from what the compiler computed: of the way forward the program has kept it, and where the way
@@ -20,13 +20,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from study.engine.cells import activations, lstm
-from study.engine.cells.lstm import GATES, KEPT, Cell
+from study.engine.cells import activations
+from study.engine.cells.base import HIDDEN
+from study.engine.cells.recurrence import Recurrence, Recurrent, products
 from study.engine.compiled.settings import Settings
 from study.engine.compiled.state import LoopState, TrainState, by_name
 from study.engine.compiled.update import update
 from study.engine.onset.compiled_update import captured
-from study.engine.onset.eager_update import Observed, Recorder
+from study.engine.onset.eager_update import Observed, Recorder, recurrent_weights
 from study.engine.runtime import tf
 from study.engine.structure import Structure
 from study.engine.tensors import Tensor
@@ -114,25 +115,25 @@ class ExactSeeker(Seeker):
 
     def _forward(
         self,
-        projected: Sequence[np.ndarray],
-        kernels: Sequence[np.ndarray],
+        projections: Sequence[np.ndarray],
+        weights: Recurrent,
         masks: Sequence[np.ndarray],
-        state: tuple[np.ndarray, np.ndarray],
+        start: Mapping[str, np.ndarray],
         *,
-        cell: Cell,
+        recurrence: Recurrence,
     ) -> dict[str, np.ndarray]:
-        kept = {name: self._exact[f"{cell.name} forward {name}"] for name in KEPT}
-        first = state[0][np.newaxis]
-        hidden = kept["hidden"]
-        before = np.concatenate([hidden[1:], first] if cell.backwards else [first, hidden[:-1]])
+        cell = recurrence.cell
+        kept = {name: self._exact[f"{recurrence.name} forward {name}"] for name in cell.kept}
+        before = {name: _before(kept[name], start[name], backwards=recurrence.backwards) for name in cell.states}
         with np.errstate(all="ignore"):
-            sums = lstm.gate_sums(projected, before, kernels=kernels, masks=masks)
-        sequences = {f"{gate}_sum": values for gate, values in zip(GATES, sums, strict=True)} | kept
-        self._saw_forward(projected, sequences, state, cell=cell)
+            recurrent = products(before[HIDDEN], weights, masks)
+            steps = cell.forward_step(projections, recurrent, before, activate=lambda name, x: kept[name])
+        sequences = steps | kept
+        self._saw_forward(projections, sequences, start, recurrence=recurrence)
         return sequences
 
     def look_through_the_layers(self, config: TrialConfig, before: TrainState) -> None:
-        """Look at the LSTMs alone, layer after layer, as long as what goes into them is finite.
+        """Look at the recurrent layers alone, one after the other, as long as what goes into them is finite.
 
         It tells what the whole update would and takes a fraction of the time, as nothing has to be drawn.
 
@@ -142,34 +143,54 @@ class ExactSeeker(Seeker):
         """
         structure = self.structure
         weights = {name: value.numpy() for name, value in by_name(before.weights, structure).items()}
-        states = dict(zip(structure.cells(), before.state, strict=True))
+        states = dict(zip(structure.recurrences(), before.state, strict=True))
         if not np.isfinite(self._exact.get("front_end", 0)).all():
             return
-        for layer in range(1, structure.layers + 1):
-            x = self._exact[f"lstm_{layer}_norm"]
+        for number, layer in enumerate(structure.layer_names(), start=1):
+            x = self._exact[f"{layer}_norm"]
             if not np.isfinite(x).all():
                 return
-            if layer == 1:
+            if number == 1:
                 self._saw_layer("forward", "labels", TensorName(role="labels"), self._exact["labels"])
             for direction in structure.directions:
-                name = f"lstm_{layer}/{direction}"
-                kernel, bias, recurrent = (weights[f"{name}/{part}"] for part in ("kernel", "bias", "recurrent_kernel"))
-                cell = Cell(
-                    name=name,
+                recurrence = Recurrence(
+                    name=f"{layer}/{direction}",
+                    cell=structure.cell,
                     activation=activations.number_of(config.activation),
                     recurrent_activation=structure.recurrent_activation,
                     semantics=structure.semantics,
                     backwards=direction == "backward",
                 )
-                with np.errstate(all="ignore"):
-                    projected = (x.reshape(-1, x.shape[-1]) @ kernel + bias).reshape(*x.shape[:2], -1)
-                projections, recurrents = (np.split(values, len(GATES), axis=-1) for values in (projected, recurrent))
-                masks, (hidden, carried) = list(self._exact[f"{name} masks"]), states[name]
-                self._forward(projections, recurrents, masks, (hidden.numpy(), carried.numpy()), cell=cell)
+                self._look_through(recurrence, x, weights, states[recurrence.name])
 
-    def settled_gradients(self, cell: Cell, t: int, d_sums: list[np.ndarray]) -> list[np.ndarray]:
-        exact = [self._exact.get(f"{cell.name} backward {gate}") for gate in GATES]
-        return [d_sum if known is None else known[t] for d_sum, known in zip(d_sums, exact, strict=True)]
+    def _look_through(
+        self, recurrence: Recurrence, x: np.ndarray, weights: Mapping[str, np.ndarray], state: Sequence[Tensor]
+    ) -> None:
+        cell, gates = recurrence.cell, len(recurrence.cell.gates)
+        kernel, bias, recurrent = (
+            weights[f"{recurrence.name}/{part}"] for part in ("kernel", "bias", "recurrent_kernel")
+        )
+        input_bias, recurrent_bias = cell.biases(bias)
+        with np.errstate(all="ignore"):
+            projected = (x.reshape(-1, x.shape[-1]) @ kernel + input_bias).reshape(*x.shape[:2], -1)
+        start = {name: one.numpy() for name, one in zip(cell.states, state, strict=True)}
+        self._forward(
+            np.split(projected, gates, axis=-1),
+            recurrent_weights(recurrent, recurrent_bias, gates=gates),
+            list(self._exact[f"{recurrence.name} masks"]),
+            start,
+            recurrence=recurrence,
+        )
+
+    def known_gradients(self, recurrence: Recurrence, t: int) -> dict[str, np.ndarray]:
+        names = {name: f"{recurrence.name} backward {name}" for name in recurrence.stored_gradients}
+        return {name: self._exact[key][t] for name, key in names.items() if key in self._exact}
+
+
+def _before(sequence: np.ndarray, start: np.ndarray, *, backwards: bool) -> np.ndarray:
+    """What every timestep finds: the value of the one read before it."""
+    first = start[np.newaxis]
+    return np.concatenate([sequence[1:], first] if backwards else [first, sequence[:-1]])
 
 
 def _place(where: np.ndarray) -> tuple[int, ...]:
@@ -185,7 +206,7 @@ def onset(config: TrialConfig, progress: LoopState) -> Onset:
 
     Args:
         config: The trial.
-        progress: Where it stands after an update that brought one of `EVENTS`.
+        progress: Where it stands after an update that brought one of `Cell.events`.
     """
     number, before, structure = int(progress.update), progress.before, Structure.of(config)
     if progress.forward:
@@ -204,7 +225,7 @@ def onset(config: TrialConfig, progress: LoopState) -> Onset:
         if found is not None:
             nearly = "it came close to the largest number in the replay, and did not pass it by rounding"
             return found if share == 1.0 else replace(found, warning=nearly)
-    event = next(event for event, first in zip(EVENTS, progress.first.numpy(), strict=True) if first)
+    event = next(event for event, first in zip(structure.cell.events, progress.first.numpy(), strict=True) if first)
     return Onset(
         update=number,
         phase=EVENTS[event].phase,

@@ -18,6 +18,7 @@ import numpy as np
 from study.engine import OnUpdate, keras_2_2_4
 from study.engine.draws import batches
 from study.engine.runtime import device_name, keras, tf
+from study.engine.structure import Structure
 from study.engine.tensors import Tensor
 from study.trial.config import NONE, TrialConfig
 from study.trial.result import TrialResult
@@ -87,21 +88,22 @@ class Model:
     """The model of a configuration, built, with the initial weights of its seed.
 
     input -> [Conv1D -> [BatchNormalization] -> activation -> Dropout]
-          -> each layer: [BatchNormalization] -> LSTM or Bidirectional(LSTM) -> Dropout
+          -> each layer: [BatchNormalization] -> recurrent layer or Bidirectional of one -> Dropout
           -> Dense(1, sigmoid)
 
-    where `batch_norm=output` puts a BatchNormalization between the last LSTM and its Dropout. It is called layer by
-    layer: a functional Keras model would trace every LSTM once more to learn its shapes.
+    where `batch_norm=output` puts a BatchNormalization between the last recurrent layer and its Dropout. It is called
+    layer by layer: a functional Keras model would trace every recurrent layer once more to learn its shapes.
 
     Attributes:
         layers: Keras layers by name, in the order of use.
-        cells: Cells of the LSTM layers by name, `lstm_1/forward` and so on.
+        cells: Keras's cells of the recurrent layers by name, `lstm_1/forward` and so on.
         weights: Trainable variables by name; names, shapes and order are those of `batches.initial_weights`.
         dropouts: The layers that a Dropout follows, by name: its position as in `batches.dropout_mask`, its shape.
     """
 
     def __init__(self, config: TrialConfig) -> None:
         self.config = config
+        self.structure = Structure.of(config)
         self.layers: dict[str, Any] = {}
         self.cells: dict[str, Any] = {}
         self.weights: dict[str, Any] = {}
@@ -114,10 +116,10 @@ class Model:
                 self._add("front_end_norm", keras.layers.BatchNormalization(), shape)
             self._add("front_end_activation", keras.layers.Activation(config.front_end_activation), shape)
             self.dropouts["front_end_activation"] = (0, shape)
-        for number in range(1, config.layers + 1):
+        for number, name in enumerate(self.structure.layer_names(), start=1):
             if config.batch_norm == "input":
-                self._add(f"lstm_{number}_norm", keras.layers.BatchNormalization(), shape)
-            shape = self._add_lstm(f"lstm_{number}", shape, return_sequences=number < config.layers)
+                self._add(f"{name}_norm", keras.layers.BatchNormalization(), shape)
+            shape = self._add_recurrent(name, shape, return_sequences=number < config.layers)
             if number == config.layers and config.batch_norm == "output":
                 self._add("output_norm", keras.layers.BatchNormalization(), shape)
             self.dropouts[list(self.layers)[-1]] = (number, shape)
@@ -131,14 +133,17 @@ class Model:
             if hasattr(layer, weight):
                 self.weights[f"{name}/{weight}"] = getattr(layer, weight)
 
-    def _add_lstm(self, name: str, shape: tuple[int, ...], *, return_sequences: bool) -> tuple[int, ...]:
-        """Add an LSTM to the input shape (batch_size, timesteps, width) and return its output shape."""
-        config = self.config
+    def _add_recurrent(self, name: str, shape: tuple[int, ...], *, return_sequences: bool) -> tuple[int, ...]:
+        """Add a recurrent layer to the input shape (batch_size, timesteps, width) and return its output shape."""
+        config, cell = self.config, self.structure.cell
         max_norm = None if config.max_norm is None else keras.constraints.MaxNorm(config.max_norm, axis=0)
-        layer = keras.layers.LSTM(
+        gated: dict[str, Any] = {}
+        if cell.has_recurrent_activation:
+            gated["recurrent_activation"] = _activation(config.recurrent_activation, semantics=config.semantics)
+            gated["use_cudnn"] = False  # else a GPU takes other arithmetic for some activations and not for others
+        layer = getattr(keras.layers, cell.keras_layer)(
             config.units,
             activation=_activation(config.activation, semantics=config.semantics),
-            recurrent_activation=_activation(config.recurrent_activation, semantics=config.semantics),
             recurrent_dropout=config.recurrent_dropout,
             kernel_initializer="zeros",  # the weights of `batches` follow; drawing others first takes time
             recurrent_initializer="zeros",
@@ -146,15 +151,15 @@ class Model:
             recurrent_constraint=max_norm,
             return_sequences=return_sequences,
             stateful=config.stateful,
-            use_cudnn=False,  # else a GPU takes other arithmetic for some activations and not for others
+            **gated,
         )
         if config.bidirectional:
             layer = keras.layers.Bidirectional(layer)
         layer.build(shape)
         self.layers[name] = layer
-        for direction, rnn in zip(batches.directions(config), _rnns(layer), strict=True):
+        for direction, rnn in zip(self.structure.directions, _rnns(layer), strict=True):
             self.cells[f"{name}/{direction}"] = rnn.cell
-            for weight in ("kernel", "recurrent_kernel", "bias"):
+            for weight in cell.weights(shape[-1], config.units):
                 self.weights[f"{name}/{direction}/{weight}"] = getattr(rnn.cell, weight)
         return tuple(layer.compute_output_shape(shape))
 
@@ -164,7 +169,7 @@ class Model:
 
     @property
     def carried_variables(self) -> list[Any]:
-        """What passes from update to update without being trained: states of the LSTMs and moving averages."""
+        """What passes from update to update without being trained: states of recurrent layers and moving averages."""
         variables = [variable for layer in self.layers.values() for variable in layer.non_trainable_variables]
         for layer in self.layers.values():
             variables += [state for rnn in _rnns(layer) for state in rnn.states or []]
@@ -179,19 +184,20 @@ class Model:
     def masks(self, seed: Tensor, update: Tensor, *, recurrent_dropout: Tensor, dropout: Tensor) -> dict[str, Tensor]:
         """Dropout masks of an update, by name; none where the configuration's rate is zero.
 
-        `lstm_1/forward`, (4, batch_size, units), is the recurrent dropout of that cell; `dropout_1` is the Dropout
-        after LSTM layer 1, of that layer's output shape, and `dropout_0` the one after the front end.
+        `lstm_1/forward`, (gates, batch_size, units), is the recurrent dropout of that cell; `dropout_1` is the Dropout
+        after recurrent layer 1, of that layer's output shape, and `dropout_0` the one after the front end.
         """
         masks: dict[str, Tensor] = {}
         if self.config.recurrent_dropout > 0:
             for name in self.cells:
-                layer, direction = name.removeprefix("lstm_").split("/")
+                layer, direction = name.split("/")
                 masks[name] = batches.recurrent_masks(
                     seed,
                     update,
-                    layer=int(layer),
+                    layer=self.structure.layer_names().index(layer) + 1,
                     direction=direction,
                     rate=recurrent_dropout,
+                    gates=len(self.structure.cell.gates),
                     batch_size=self.config.batch_size,
                     units=self.config.units,
                 )
@@ -215,7 +221,7 @@ class Model:
         for name, cell in self.cells.items():
             if name in masks:
                 # What the cell asks for its masks; Keras's own draws them.
-                cell.get_recurrent_dropout_mask = partial(_given, tf.unstack(masks[name]))
+                cell.get_recurrent_dropout_mask = partial(_given, masks_for(cell, masks[name]))
         outputs: dict[str, Tensor] = {}
         x = inputs
         for name, layer in self.layers.items():
@@ -225,8 +231,13 @@ class Model:
         return outputs
 
 
-def _given(masks: Sequence[Tensor], step_input: Tensor) -> Sequence[Tensor]:
-    """One mask per gate, whatever the step's input is."""
+def masks_for(cell: Any, masks: Tensor) -> Any:
+    """Masks, one a gate, as a cell of Keras's takes them: a list, or a single one where it draws no more."""
+    return tf.unstack(masks) if getattr(cell, "dropout_mask_count", None) else masks[0]
+
+
+def _given(masks: Any, step_input: Tensor) -> Any:
+    """These masks, whatever the step's input is."""
     return masks
 
 

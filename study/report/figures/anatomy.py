@@ -25,7 +25,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from study.trial.anatomy import Anatomy, Picture, Snapshot
-from study.trial.growth import Growth
+from study.trial.growth import STATE_FIGURES, Growth
 from study.trial.reduction import Histogram
 from study.trial.result import TrialResult
 from study.trial.timeline import LOSS_EXCEEDED, TIMELINE, Timeline
@@ -104,7 +104,8 @@ def timeline(told: Timeline, *, updates: int) -> Figure:
     axes = figure.subplots()
     last = updates + 1
     room = 0.04 * max(last - 1, 1)
-    for row, event in enumerate(TIMELINE):
+    events = [event for event in TIMELINE if event in told]
+    for row, event in enumerate(events):
         first = told[event]
         axes.axhline(row, color="#e3e6ea", linewidth=1, zorder=0)
         if first is None:
@@ -116,10 +117,10 @@ def timeline(told: Timeline, *, updates: int) -> Figure:
         axes.annotate(
             str(first), (first, row), xytext=(-7, 0), textcoords="offset points", va="center", ha="right", fontsize=10
         )
-    axes.set_yticks(range(len(TIMELINE)), [event.label for event in TIMELINE.values()])
+    axes.set_yticks(range(len(events)), [TIMELINE[event].label for event in events])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_ylim(len(TIMELINE) - 0.4, -0.6)
+    axes.set_ylim(len(events) - 0.4, -0.6)
     axes.set_xlim(1 - 3 * room, last + room)
     axes.set_xticks(_update_ticks(last))
     axes.set_xlabel("update")
@@ -141,6 +142,10 @@ class _Line:
     dash: str = "-"
 
 
+LOOKS = {"hidden_state": ("|h|", BLUE, "-"), "cell_state": ("|c|", VERMILION, "--")}
+"""State of a recurrent cell -> label, colour and dash of its lines."""
+
+
 def by_update(result: TrialResult) -> list[tuple[str, str]]:
     """What grows from update to update: titles and figures."""
     losses = _Line("loss", range(1, result.updates + 1), result.loss, BLUE)
@@ -154,11 +159,9 @@ def by_update(result: TrialResult) -> list[tuple[str, str]]:
         shown = [100 * math.expm1(v) if rate and v is not None else v for v in values]
         return _Line(label, _updates(growth), shown, colour, dash)
 
-    states = [line("max_hidden", "|h|", BLUE), line("max_cell", "|c|", VERMILION, "--")]
-    rates = [
-        line("hidden_growth", "|h|", BLUE, rate=True),
-        line("cell_growth", "|c|", VERMILION, "--", rate=True),
-    ]
+    known = [(*figures, LOOKS[state]) for state, figures in STATE_FIGURES.items() if figures[0] in growth.figures]
+    states = [line(size, *look) for size, _, look in known]
+    rates = [line(rate, *look, rate=True) for _, rate, look in known]
     gradient = [line("gradient_norm", "gradient", BLUE)]
     distance = [line("weight_distance", "distance from the start", BLUE), line("weight_norm", "norm", VERMILION, "--")]
     return [
@@ -232,15 +235,15 @@ def _log_axis(axes: Any, values: Sequence[float]) -> None:
 
 
 def by_timestep(anatomy: Anatomy) -> list[tuple[str, str]]:
-    """log10 of the largest |h| and |c| over the timesteps, of the cell that the anatomy is about."""
+    """log10 of the largest magnitude of every state over the timesteps, of the recurrence that the anatomy is about."""
     at = anatomy.decisive
     earlier = [snapshot for snapshot in anatomy.snapshots if snapshot.update < at.update]
     return [
         (
             f"Largest |{symbol}| over the batch and the units",
-            _over_timesteps(at, earlier[-1:], symbol=symbol, backwards=anatomy.cell.endswith("backward")),
+            _over_timesteps(at, earlier[-1:], symbol=symbol, backwards=anatomy.recurrence.endswith("backward")),
         )
-        for symbol in ("h", "c")
+        for symbol in at.growth
     ]
 
 
@@ -299,14 +302,14 @@ def fitted_growth(values: np.ndarray) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class Scale:
+class ColourScale:
     """A scale for one tensor in several updates: linear around zero, logarithmic beyond, up to the largest number."""
 
     largest: float
     linear: float
 
     @classmethod
-    def of(cls, histograms: Iterable[Histogram]) -> Scale:
+    def of(cls, histograms: Iterable[Histogram]) -> ColourScale:
         """The scale that holds all these numbers; linear over the 5% of them nearest to zero, if that is not much."""
         counts: Counter[int] = Counter()
         for histogram in histograms:
@@ -348,7 +351,7 @@ def _power(value: float, place: float = 0) -> str:
 
 
 @_drawn
-def colour_bar(scale: Scale) -> Figure:
+def colour_bar(scale: ColourScale) -> Figure:
     """The legend of a row of heatmaps."""
     figure = _figure(460, 44, left=14, right=150, top=4, bottom=26)
     axes = figure.subplots()
@@ -377,17 +380,15 @@ def colour_bar(scale: Scale) -> Figure:
 
 
 @_drawn
-def heatmap(picture: Picture, scale: Scale, *, across: str, down: str, gates: bool) -> Figure:
+def heatmap(picture: Picture, scale: ColourScale, *, gates: Sequence[str]) -> Figure:
     """A matrix in colours.
 
     Args:
         picture: What to draw.
         scale: Common to all updates shown.
-        across: What the columns are.
-        down: What the rows are.
-        gates: Whether the columns are the four gates' in a row.
+        gates: Of the cell, for pictures whose columns are theirs in a row.
     """
-    figure = _figure(390, 220, left=52, right=8, top=20 if gates else 8)
+    figure = _figure(390, 220, left=52, right=8, top=20 if picture.by_gate else 8)
     axes = figure.subplots()
     rows, columns = picture.heatmap.shape
     axes.imshow(
@@ -398,22 +399,22 @@ def heatmap(picture: Picture, scale: Scale, *, across: str, down: str, gates: bo
     )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-    if gates:
-        width = columns / 4
+    if picture.by_gate:
+        width = columns / len(gates)
         axes.set_xticks([])
-        for number, gate in enumerate(("input", "forget", "candidate", "output")):
+        for number, gate in enumerate(gates):
             axes.text((number + 0.5) * width - 0.5, -0.5 - 0.03 * rows, gate, ha="center", va="bottom", fontsize=10)
             if number:
                 axes.axvline(number * width - 0.5, color="#333942", linewidth=0.8)
-    axes.set_xlabel(across)
-    axes.set_ylabel(down)
+    axes.set_xlabel(picture.across)
+    axes.set_ylabel(picture.down)
     for spine in axes.spines.values():
         spine.set_visible(True)
         spine.set_linewidth(0.6)
     return figure
 
 
-def _coloured(pixels: np.ndarray, scale: Scale) -> np.ndarray:
+def _coloured(pixels: np.ndarray, scale: ColourScale) -> np.ndarray:
     """(rows, columns, 4), 0 to 255."""
     palette = matplotlib.colormaps[MAP].resampled(64)
     assert not isinstance(palette, str)
@@ -426,7 +427,7 @@ def _coloured(pixels: np.ndarray, scale: Scale) -> np.ndarray:
 
 
 @_drawn
-def histogram(picture: Picture, scale: Scale) -> Figure:
+def histogram(picture: Picture, scale: ColourScale) -> Figure:
     """How many numbers there are of each size and sign, and of those that are not finite."""
     counts = picture.histogram
     figure = _figure(390, 150, left=52, right=8, top=8, bottom=38)

@@ -1,4 +1,4 @@
-"""The page: a anatomy as one HTML file that needs nothing from outside."""
+"""The page: an anatomy as one HTML file that needs nothing from outside."""
 
 from __future__ import annotations
 
@@ -89,25 +89,12 @@ EXPLAINED = {
 }
 
 GROUPS = {
-    "inputs": "Inputs of the LSTM layers",
-    "states": "LSTM states, all timesteps",
-    "outputs": "Outputs: of the LSTMs at the last timestep, and of the Dense layer",
+    "inputs": "Inputs of the recurrent layers",
+    "states": "Their states, all timesteps",
+    "outputs": "Outputs: of the recurrent layers at the last timestep, and of the Dense layer",
     "gradients": "Gradients by gate, before clipping",
     "weights": "Weights by gate, as the update finds them",
 }
-
-PICTURES: dict[str, tuple[str, str, bool]] = {
-    "input": ("timestep", "feature", False),
-    "hidden state": ("timestep", "unit", False),
-    "cell state": ("timestep", "unit", False),
-    "output": ("unit", "sample", False),
-    "gradient of the hidden state": ("timestep", "unit", False),
-    "gradient of the kernel": ("units, by gate", "row: feature", True),
-    "gradient of the recurrent kernel": ("units, by gate", "row: unit", True),
-    "kernel": ("units, by gate", "row: feature", True),
-    "recurrent kernel": ("units, by gate", "row: unit", True),
-}
-"""Title of a picture -> what its columns and rows are, and whether the columns are the four gates' in a row."""
 
 
 def render(anatomy: Anatomy, about: About) -> str:
@@ -122,7 +109,7 @@ def render(anatomy: Anatomy, about: About) -> str:
         described=describe(result),
         warnings=warnings(anatomy, about),
         configuration=_configuration(result.config),
-        events=[(event.words, told[name]) for name, event in TIMELINE.items()],
+        events=[(event.words, told[name]) for name, event in TIMELINE.items() if name in told],
         timeline=figures.timeline(told, updates=result.updates),
         onset=result.onset,
         operands=_operands(result),
@@ -131,7 +118,7 @@ def render(anatomy: Anatomy, about: About) -> str:
         at=anatomy.decisive,
         snapshots=anatomy.snapshots,
         explained=EXPLAINED,
-        cell=anatomy.cell,
+        recurrence=anatomy.recurrence,
         sample=anatomy.sample,
         probabilities=[figures.probabilities(snapshot) for snapshot in anatomy.snapshots],
         pictures=_pictures(anatomy),
@@ -154,18 +141,18 @@ def _operands(result: TrialResult) -> list[tuple[str, str]]:
 
 def _pictures(anatomy: Anatomy) -> list[dict[str, Any]]:
     rows = []
-    for title, (across, down, gates) in PICTURES.items():
+    for title, first in anatomy.snapshots[0].pictures.items():
         of_updates = [snapshot.pictures[title] for snapshot in anatomy.snapshots]
-        scale = figures.Scale.of(picture.histogram for picture in of_updates)
+        scale = figures.ColourScale.of(picture.histogram for picture in of_updates)
         rows.append(
             {
                 "title": title,
-                "sampled": across == "timestep",
+                "sampled": first.across == "timestep",
                 "scale": figures.colour_bar(scale),
-                "shape": of_updates[0].heatmap.shape,
+                "shape": first.heatmap.shape,
                 "figures": [
                     (
-                        figures.heatmap(picture, scale, across=across, down=down, gates=gates),
+                        figures.heatmap(picture, scale, gates=anatomy.gates),
                         figures.histogram(picture, scale),
                     )
                     for picture in of_updates

@@ -13,7 +13,6 @@ import pytest
 
 from study.engine import keras_2_2_4, run
 from study.engine.agreement import compare
-from study.engine.cells import activations, lstm
 from study.engine.compiled import model, optimizer, training
 from study.engine.compiled.state import UPDATES_PER_CALL
 from study.engine.draws import batches
@@ -111,164 +110,6 @@ def test_trials_that_differ_in_run_time_inputs_share_one_program():
     assert len({(config.activation, config.batch_norm, config.clipnorm) for config in configs}) > 4
 
 
-# --- the LSTM -------------------------------------------------------------------------------------------------------
-
-T, B, U = 5, 4, 3
-GATE_ACTIVATIONS = get_args(TrialConfig.model_fields["recurrent_activation"].annotation)
-
-NUMPY = {
-    "relu": lambda x: np.maximum(x, 0),
-    "relu6": lambda x: np.clip(x, 0, 6),
-    "elu": lambda x: np.where(x < 0, np.expm1(x), x),
-    "selu": lambda x: 1.0507009873554805 * np.where(x < 0, 1.6732632423543772 * np.expm1(x), x),
-    "softplus": lambda x: np.logaddexp(x, 0),
-    "softsign": lambda x: x / (1 + np.abs(x)),
-    "tanh": np.tanh,
-    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-    "hard_sigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
-    "linear": lambda x: x,
-}
-"""Formulas in float64, K. Hornik et al. or Keras's documentation."""
-
-
-def lstm_case(seed=0):
-    generator = np.random.default_rng(seed)
-    projected = generator.normal(size=(4, T, B, U)).astype(np.float32)
-    kernel = generator.normal(size=(U, 4 * U)).astype(np.float32)
-    masks = ((generator.random((4, B, U)) > 0.3) / 0.7).astype(np.float32)
-    state = generator.normal(size=(2, B, U)).astype(np.float32)
-    weights = generator.normal(size=(T, B, U)).astype(np.float32)
-    return projected, kernel, masks, state, weights
-
-
-def unrolled(projected, kernel, masks, state, *, activation, gate, backwards, matmul, axis_split):
-    """The formulas of the module's docstring, one timestep after another; hidden states in the input's order."""
-    kernels = axis_split(kernel)
-    hidden, cell = state[0], state[1]
-    outputs = {}
-    for t in reversed(range(T)) if backwards else range(T):
-        z = [projected[j][t] + matmul(hidden * masks[j], kernels[j]) for j in range(4)]
-        cell = gate(z[1]) * cell + gate(z[0]) * activation(z[2])
-        hidden = gate(z[3]) * activation(cell)
-        outputs[t] = hidden
-    return [outputs[t] for t in range(T)], hidden, cell
-
-
-@pytest.fixture(scope="module")
-def compiled_lstm():
-    """Outputs, last state and gradients of sum(weights * outputs), or of the last output where not all are returned."""
-
-    def function(projected, kernel, masks, state, weights, activation, gate, backwards, return_sequences):
-        cell = lstm.Cell(
-            name="", activation=activation, recurrent_activation=gate, semantics="keras-3", backwards=backwards
-        )
-        projected = tf.unstack(projected)
-        with tf.GradientTape() as tape:
-            tape.watch([*projected, kernel])
-            output, last, _ = lstm.lstm(
-                projected, kernel, tf.unstack(masks), (state[0], state[1]), cell=cell, return_sequences=return_sequences
-            )
-            total = tf.reduce_sum(output * (weights if return_sequences else weights[0]))
-        return output, last, tape.gradient(total, [*projected, kernel])
-
-    return tf.function(function, jit_compile=True, autograph=False)
-
-
-@pytest.mark.parametrize(
-    ("gate", "backwards", "return_sequences"), [("sigmoid", False, True), ("hard_sigmoid", True, False)]
-)
-def test_the_lstm_follows_its_formula_in_float64_and_its_gradient_that_of_tensorflow(
-    compiled_lstm, gate, backwards, return_sequences
-):
-    projected, kernel, masks, state, weights = lstm_case()
-    for name in activations.ACTIVATIONS:
-        output, last, gradients = compiled_lstm(
-            *map(tf.constant, (projected, kernel, masks, state, weights)),
-            tf.constant(activations.number_of(name)),
-            gate,
-            backwards,
-            return_sequences,
-        )
-        hidden, *expected_last = unrolled(
-            *(value.astype(np.float64) for value in (projected, kernel, masks, state)),
-            activation=NUMPY[name],
-            gate=NUMPY[gate],
-            backwards=backwards,
-            matmul=np.matmul,
-            axis_split=lambda kernel: np.split(kernel, 4, axis=1),
-        )
-        np.testing.assert_allclose(output, hidden if return_sequences else expected_last[0], rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(last, expected_last, rtol=1e-4, atol=1e-5)
-
-        parts, whole = [tf.constant(part) for part in projected], tf.constant(kernel)
-        with tf.GradientTape() as tape:
-            tape.watch([*parts, whole])
-            hidden, last_hidden, _ = unrolled(
-                parts,
-                whole,
-                masks,
-                state,
-                activation=keras.activations.get(name),
-                gate=keras.activations.get(gate),
-                backwards=backwards,
-                matmul=tf.matmul,
-                axis_split=lambda kernel: tf.split(kernel, 4, axis=1),
-            )
-            total = tf.reduce_sum(tf.stack(hidden) * weights if return_sequences else last_hidden * weights[0])
-        for found, expected in zip(gradients, tape.gradient(total, [*parts, whole]), strict=True):
-            scale = np.abs(expected).max()
-            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * scale, err_msg=name)
-
-
-EDGES = np.array([-np.inf, -1e30, -7, -3, -1, -1e-3, 0, 1e-3, 1, 3, 6, 7, 1e30, np.inf, np.nan], np.float32)
-
-
-@pytest.mark.parametrize("semantics", ["keras-3", "keras-2.2.4"])
-def test_activations_and_their_gradients_are_tensorflows_at_kinks_infinities_and_nan(semantics):
-    """Except where an output is NaN: then the loss is as well."""
-    upstream = np.array([1, 0, np.inf, np.nan], np.float32)
-    x, d = (part.ravel() for part in np.meshgrid(EDGES, upstream))
-
-    def ours(x, d):
-        values = {}
-        for name in activations.ACTIVATIONS:
-            y = activations.functions(semantics)[name](x)
-            values[name] = y, activations.gate_gradient(name, d, y, semantics=semantics)
-        return values
-
-    found = tf.function(ours, jit_compile=True)(tf.constant(x), tf.constant(d))
-
-    def theirs(function, x, d):
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = function(x)
-        return y, tape.gradient(y, x, output_gradients=d)
-
-    for name, (y, gradient) in found.items():
-        function = keras.activations.get(name)
-        if name == "hard_sigmoid" and semantics == "keras-2.2.4":
-            function = keras_2_2_4.hard_sigmoid
-        expected, expected_gradient = tf.function(theirs)(function, tf.constant(x), tf.constant(d))
-        np.testing.assert_allclose(y, expected, rtol=2e-6, atol=1e-7, err_msg=name)
-        finite = ~np.isnan(y)
-        np.testing.assert_allclose(
-            gradient.numpy()[finite], expected_gradient.numpy()[finite], rtol=1e-4, atol=1e-6, err_msg=name
-        )
-
-
-def test_activations_chosen_by_number_are_those_of_the_name():
-    x = tf.constant(EDGES)
-    for name in activations.ACTIVATIONS:
-        number = tf.constant(activations.number_of(name))
-        expected = activations.functions("keras-3")[name](x)
-        np.testing.assert_array_equal(activations.activation(number, x, semantics="keras-3"), expected)
-        slope = activations.derivatives("keras-3")[name](expected)
-        np.testing.assert_array_equal(activations.derivative(number, expected, semantics="keras-3")[0], slope)
-        if name in model.FRONT_END_ACTIVATIONS:
-            chosen = activations.selected(number, x, model.FRONT_END_ACTIVATIONS, semantics="keras-3")
-            np.testing.assert_array_equal(chosen, expected)
-
-
 # --- the rest of the model ------------------------------------------------------------------------------------------
 
 
@@ -308,7 +149,7 @@ def test_masks_are_the_references_with_time_first_and_ones_at_a_rate_of_zero():
         "dropout_1": (100, 8, 6),
         "dropout_2": (8, 6),
     }
-    expected = batches.recurrent_masks(3, 2, layer=2, direction="forward", rate=0.4, batch_size=8, units=6)
+    expected = batches.recurrent_masks(3, 2, layer=2, direction="forward", rate=0.4, gates=4, batch_size=8, units=6)
     np.testing.assert_array_equal(masks["lstm_2/forward"], expected)
     assert all(np.all(masks[f"dropout_{position}"] == 1) for position in range(3))
     drawn = model.masks(3, 2, recurrent_dropout=tf.constant(0.0), dropout=tf.constant(0.4), structure=structure)

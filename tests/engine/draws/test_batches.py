@@ -12,7 +12,7 @@ from study.engine.structure import DIRECTIONS
 from study.trial.config import TrialConfig
 
 SHAPE = {"batch_size": 16, "timesteps": 50, "features": 8}
-CELL = {"batch_size": 32, "units": 64}
+CELL = {"gates": 4, "batch_size": 32, "units": 64}
 
 
 def draws(seed, update, input_mean, label_balance, rate):
@@ -54,7 +54,7 @@ def test_draws_inside_an_xla_loop_have_the_bits_of_those_outside():
         def body(update, total):
             drawn = batches.inputs(seed, update, input_mean=tf.constant(0.3), **SHAPE)
             mask = batches.recurrent_masks(
-                seed, update, layer=1, direction="forward", rate=tf.constant(0.3), batch_size=16, units=8
+                seed, update, layer=1, direction="forward", rate=tf.constant(0.3), gates=4, batch_size=16, units=8
             )
             return update + 1, tf.maximum(total, drawn * tf.reduce_sum(mask, axis=0)[:, tf.newaxis, :])
 
@@ -64,7 +64,9 @@ def test_draws_inside_an_xla_loop_have_the_bits_of_those_outside():
     expected = np.full((16, 50, 8), -np.inf, np.float32)
     for update in range(1, 4):
         drawn = batches.inputs(3, update, input_mean=0.3, **SHAPE).numpy()
-        mask = batches.recurrent_masks(3, update, layer=1, direction="forward", rate=0.3, batch_size=16, units=8)
+        mask = batches.recurrent_masks(
+            3, update, layer=1, direction="forward", rate=0.3, gates=4, batch_size=16, units=8
+        )
         # The masks of a unit sum to a whole number of 1 / 0.7, so the order of the sum can matter: one rounding each.
         expected = np.maximum(expected, drawn * mask.numpy().sum(axis=0)[:, np.newaxis, :])
     found = loop(tf.constant(3, tf.int64), tf.constant(3, tf.int64)).numpy()
@@ -129,7 +131,9 @@ def test_bernoulli_labels_have_the_right_mean_and_a_varying_count():
 
 @pytest.mark.parametrize("rate", [0.01, 0.3, 0.9])
 def test_masks_keep_the_right_share_scaled_to_a_mean_of_one(rate):
-    masks = batches.recurrent_masks(0, 1, layer=1, direction="forward", rate=rate, batch_size=64, units=256).numpy()
+    masks = batches.recurrent_masks(
+        0, 1, layer=1, direction="forward", rate=rate, gates=4, batch_size=64, units=256
+    ).numpy()
     assert masks.shape == (4, 64, 256)
     assert set(np.unique(masks)) == {np.float32(0), 1 / (1 - np.float32(rate))}
     deviation = np.sqrt(rate * (1 - rate) / masks[0].size)
@@ -146,7 +150,7 @@ def test_a_rate_of_zero_drops_nothing_and_a_tiny_one_hardly_anything():
 
 
 def test_streams_of_seeds_updates_purposes_layers_directions_and_gates_are_uncorrelated():
-    shape = {"batch_size": 64, "units": 64}
+    shape = {"gates": 4, "batch_size": 64, "units": 64}
     streams = {}
     for seed in (0, 1, 2**31 - 1):
         for update in (1, 2):

@@ -1,21 +1,23 @@
 """One update on Keras's own cells, called timestep by timestep in eager mode: where is the first non-finite number?
 
 It shares nothing with the engine under test but what a trial is fed (weights, batch, masks): the cells are Keras's
-`LSTMCell`, which is listened to through its activations, and the gradients are TensorFlow's own.
+own, which are listened to through their activations, and the gradients are TensorFlow's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from study.engine.compiled.model import Structure
 from study.engine.compiled.state import TrainState
 from study.engine.draws import batches
-from study.engine.reference.engine import Model, drop, loss_of
+from study.engine.reference.engine import Model, drop, loss_of, masks_for
 from study.engine.runtime import keras, tf
+from study.engine.structure import Structure
 from study.trial.config import TrialConfig
 
 
@@ -30,24 +32,51 @@ class First(NamedTuple):
     index: tuple[int, ...]
 
 
-WITHIN_A_TIMESTEP = (
-    "input_projection",
-    "forget_projection",
-    "candidate_projection",
-    "output_projection",
-    "input_sum",
-    "forget_sum",
-    "candidate_sum",
-    "output_sum",
-    "input_gate",
-    "forget_gate",
-    "candidate",
-    "output_gate",
-    "cell_state",
-    "activated_cell_state",
-    "hidden_state",
-)
-BACK_WITHIN_A_TIMESTEP = ("hidden_state", "cell_state", "input_sum", "forget_sum", "candidate_sum", "output_sum")
+class Step(NamedTuple):
+    """How a timestep of a cell of Keras's is told of.
+
+    Attributes:
+        forward: Tensors in the order in which they are computed.
+        heard: Those of them that go into and come out of the cell's activations, in the order of its calls.
+        told: From the cell, its input, the hidden state before, its masks and what was heard, by name, the others; but
+            the hidden state, which is what the cell puts out.
+        backward: Tensors whose gradients are told, in the order in which they are computed.
+        derived: Those of `backward` that are no tensor of the cell's graph: the sum and the factor that they are of.
+    """
+
+    forward: tuple[str, ...]
+    heard: tuple[str, ...]
+    told: Callable[..., dict[str, Any]]
+    backward: tuple[str, ...]
+    derived: Mapping[str, tuple[str, str]] = MappingProxyType({})
+
+
+def projections(cell, x, gates: tuple[str, ...]) -> dict[str, Any]:
+    bias = cell.bias.value
+    projected = x @ cell.kernel.value + (bias if len(bias.shape) == 1 else bias[0])
+    return {f"{gate}_projection": part for gate, part in zip(gates, tf.split(projected, len(gates), 1), strict=True)}
+
+
+STEPS: dict[str, Step] = {
+    "lstm": Step(
+        forward=(
+            *(
+                f"{gate}_{what}"
+                for what in ("projection", "sum")
+                for gate in ("input", "forget", "candidate", "output")
+            ),
+            *("input_gate", "forget_gate", "candidate", "output_gate"),
+            *("cell_state", "activated_cell_state", "hidden_state"),
+        ),
+        heard=(
+            *("input_sum", "input_gate", "forget_sum", "forget_gate", "candidate_sum", "candidate"),
+            *("output_sum", "output_gate", "cell_state", "activated_cell_state"),
+        ),
+        told=lambda cell, x, hidden, masks, heard: projections(cell, x, ("input", "forget", "candidate", "output")),
+        backward=("hidden_state", "cell_state", "input_sum", "forget_sum", "candidate_sum", "output_sum"),
+    ),
+}
+"""By the name of the cell."""
 
 
 def by_name(vector, structure: Structure) -> dict[str, np.ndarray]:
@@ -70,7 +99,8 @@ class _Update:
         self.structure = structure
         self.before = before
         self.forward: list[tuple] = []
-        self.states = dict(zip(structure.cells(), before.state, strict=True))
+        self.step = STEPS[structure.cell.name]
+        self.states = dict(zip(structure.recurrences(), before.state, strict=True))
         model = Model(config)
         given = by_name(before.weights.numpy(), structure)
         model.set_weights({name: given[name] for name in model.weights})
@@ -89,13 +119,14 @@ class _Update:
             label_sampling=config.label_sampling,
         )
         masks = model.masks(*drawn.values(), recurrent_dropout=config.recurrent_dropout, dropout=config.dropout)
+        self.masks = {name: tf.unstack(masks[name]) if name in masks else None for name in model.cells}
         for name, cell in model.cells.items():
             if name in masks:
-                cell.get_recurrent_dropout_mask = partial(_given, tf.unstack(masks[name]))
+                cell.get_recurrent_dropout_mask = partial(_given, masks_for(cell, masks[name]))
         with tf.GradientTape() as tape:
             for name, layer in model.layers.items():
-                if name.startswith("lstm") and not name.endswith("norm"):
-                    x = self._lstm(name, model, x)
+                if name in structure.layer_names():
+                    x = self._recurrent(name, model, x)
                 elif name == "dense":
                     x = tf.matmul(x, layer.kernel.value) + layer.bias.value
                     self.forward.append((name, None, {"logit": [x]}))
@@ -106,46 +137,56 @@ class _Update:
                     x = drop(x, masks[dropout], semantics=config.semantics)
                     self.forward.append((dropout, None, {dropout: [x]}))
             self.loss = loss_of(labels, keras.activations.sigmoid(x), semantics=config.semantics)
-        watched = [values for _, _, tensors in self.forward for name, values in tensors.items() if "proj" not in name]
+        watched = [values for _, _, tensors in self.forward for name, values in tensors.items() if self._is_told(name)]
         self.weights = {name: weight.value for name, weight in model.weights.items()}
         found = tape.gradient(self.loss, [watched, list(self.weights.values())])
         places = iter(found[0])
         self.backward = [
-            (layer, direction, {name: next(places) for name in tensors if "proj" not in name})
+            (layer, direction, {name: next(places) for name in tensors if self._is_told(name)})
             for layer, direction, tensors in self.forward
         ]
+        for (_, direction, gradients), (_, _, tensors) in zip(self.backward, self.forward, strict=True):
+            for name, (of, factor) in self.step.derived.items() if direction else ():
+                both = zip(gradients[of], tensors[factor], strict=True)
+                gradients[name] = [None if d is None else d * value for d, value in both]
         self.gradients = dict(zip(self.weights, found[1], strict=True))
 
-    def _lstm(self, name: str, model: Model, x):
-        last = name == f"lstm_{self.config.layers}"
-        outputs = [self._cell(f"{name}/{d}", model, x, last=last) for d in batches.directions(self.config)]
+    def _is_told(self, name: str) -> bool:
+        """Whether a tensor is one whose gradient the tape knows."""
+        return not name.endswith("_projection") and name not in self.step.derived
+
+    def _recurrent(self, name: str, model: Model, x):
+        last = name == self.structure.layer_names()[-1]
+        outputs = [self._cell(f"{name}/{d}", model, x, last=last) for d in self.structure.directions]
         return outputs[0] if len(outputs) == 1 else tf.concat(outputs, axis=-1)
 
     def _cell(self, name: str, model: Model, x, *, last: bool):
         cell = model.cells[name]
-        heard: list[tuple] = []
-        functions = cell.recurrent_activation, cell.activation
+        heard: list = []
+        functions = {f: getattr(cell, f) for f in ("recurrent_activation", "activation") if hasattr(cell, f)}
 
         def listening(function):
             def listener(z):
-                heard.append((z, function(z)))
-                return heard[-1][1]
+                heard.extend((z, function(z)))
+                return heard[-1]
 
             return listener
 
-        cell.recurrent_activation, cell.activation = map(listening, functions)
-        steps: dict[str, list] = {tensor: [None] * self.config.timesteps for tensor in WITHIN_A_TIMESTEP}
+        for function, original in functions.items():
+            setattr(cell, function, listening(original))
+        steps: dict[str, list] = {tensor: [None] * self.config.timesteps for tensor in self.step.forward}
         state = list(self.states[name])
         order = range(self.config.timesteps)
         for t in reversed(order) if name.endswith("backward") else order:
             heard.clear()
+            before = state[0]
             hidden, state = cell(x[:, t], state, training=True)
-            (z_i, i), (z_f, f), (z_c, g), (z_o, o), (c, a) = heard
-            projected = tf.split(x[:, t] @ cell.kernel.value + cell.bias.value, 4, axis=1)
-            found = (*projected, z_i, z_f, z_c, z_o, i, f, g, o, c, a, hidden)
-            for tensor, value in zip(WITHIN_A_TIMESTEP, found, strict=True):
-                steps[tensor][t] = value
-        cell.recurrent_activation, cell.activation = functions
+            found = dict(zip(self.step.heard, heard, strict=True))
+            found |= self.step.told(cell, x[:, t], before, self.masks[name], found) | {"hidden_state": hidden}
+            for tensor in self.step.forward:
+                steps[tensor][t] = found[tensor]
+        for function, original in functions.items():
+            setattr(cell, function, original)
         self.forward.append((*name.split("/"), steps))
         return hidden if last else tf.stack(steps["hidden_state"], axis=1)
 
@@ -160,7 +201,7 @@ class _Update:
         # Of two directions neither needs the other; the forward one comes first here, as in the engine.
         for layer, direction, tensors in sorted(self.backward, key=lambda one: -layers.index(one[0])):
             steps = direction is not None
-            names = BACK_WITHIN_A_TIMESTEP if steps else tuple(tensors)
+            names = self.step.backward if steps else tuple(tensors)
             of = {name: [np.zeros(1) if v is None else v for v in tensors[name]] for name in names}
             label = "gradient of {}" if steps else f"gradient of the output of {layer}"
             named = {label.format(name): values for name, values in of.items()}

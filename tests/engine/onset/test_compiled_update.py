@@ -35,7 +35,7 @@ def test_it_is_the_update_of_the_training_program_to_the_last_bit(structure):
         handed_out = captured(config, int(progress.update), progress.before)
         np.testing.assert_array_equal(handed_out["weights"], progress.now.weights)
         np.testing.assert_array_equal(handed_out["loss"], figures[0])
-        if not np.isfinite(handed_out["lstm_1/forward forward cell"][-1]).all():
+        if not np.isfinite(handed_out["lstm_1/forward forward cell_state"][-1]).all():
             assert not np.isfinite(figures[2])  # max_cell
 
 

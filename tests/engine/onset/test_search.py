@@ -155,7 +155,7 @@ def test_a_state_that_is_not_finite_is_never_passed_over_in_the_growth():
         number, before, _ = event
         recorder = Recorder(Structure.of(config))
         update_of(config, number, before, recorder)
-        hidden = recorder.timesteps["lstm_1/forward"]["hidden"]
+        hidden = recorder.timesteps["lstm_1/forward"]["hidden_state"]
         finite_samples = np.isfinite(hidden[-1]).all(axis=1)
         if finite_samples.all() or not finite_samples.any():
             continue

@@ -17,6 +17,7 @@ from study.engine.draws import batches
 from study.engine.reference import engine as reference
 from study.engine.reference.engine import run
 from study.engine.runtime import keras, tf
+from study.engine.structure import Structure
 from study.trial.config import AXES, TrialConfig, kind_of
 from study.trial.result import TrialResult
 
@@ -53,6 +54,7 @@ def masks_of(config, update, layer=1, direction="forward"):
         layer=layer,
         direction=direction,
         rate=config.recurrent_dropout,
+        gates=len(Structure.of(config).cell.gates),
         batch_size=config.batch_size,
         units=config.units,
     )
@@ -162,7 +164,7 @@ def test_the_first_loss_is_that_of_a_forward_pass_in_numpy(semantics, bidirectio
 
     x, y = batch(config, 1)
     for layer in (1, 2):
-        found = [lstm(x, layer, direction) for direction in batches.directions(config)]
+        found = [lstm(x, layer, direction) for direction in Structure.of(config).directions]
         x = np.concatenate([sequence if layer == 1 else last for sequence, last in found], axis=-1)
         x = x * batches.dropout_mask(config.seed, 1, position=layer, rate=0.2, shape=x.shape).numpy()
     p = expit(x @ weights["dense/kernel"] + weights["dense/bias"])
