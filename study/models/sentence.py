@@ -1,4 +1,4 @@
-"""What was first, in one sentence of plain words."""
+"""What was first in a model of the user's own, in one sentence of plain words."""
 
 from __future__ import annotations
 
@@ -6,32 +6,17 @@ import math
 
 from study.models.config import ModelConfig
 from study.trial.onset import Onset
+from study.trial.phrases import tensor_words
 from study.trial.result import TrialResult
-
-GATES = {
-    "input": "input gate",
-    "forget": "forget gate",
-    "output": "output gate",
-    "candidate": "candidate",
-    "update": "update gate",
-    "reset": "reset gate",
-}
-
-TENSORS = {
-    **{f"{gate}_sum": f"the sum before the activation of the {words}" for gate, words in GATES.items()},
-    **{f"{gate}_gate": f"the {words}" for gate, words in GATES.items()},
-    "candidate": "the candidate",
-    "hidden_sum": "the sum before the activation",
-    "hidden_state": "the hidden state",
-    "cell_state": "the cell state",
-    "activated_cell_state": "the activated cell state",
-    "output": "the output",
-    "state": "the state",
-    "sum": "the sum before the activation",
-    "loss": "the loss",
-}
+from study.trial.tensor_name import TensorName
 
 DATA = {"x": "an input of the model", "y": "a target", "sample_weight": "a sample weight"}
+"""Parts of a batch, by the first name of their path."""
+
+OWN = {"output": "the output", "state": "the state", "sum": "the sum before the activation", "loss": "the loss"}
+"""What layers of any kind have."""
+
+CELLS = ("candidate", "cell_state", "activated_cell_state", "hidden_state")
 
 
 def verdict(result: TrialResult[ModelConfig]) -> str:
@@ -53,59 +38,63 @@ def sentence(onset: Onset) -> str:
 
     Positions count from 0, updates from 1.
     """
-    words = (
-        f"At update {onset.update} {_subject(onset)} {_happened(onset)}{_place(onset)}{_made_of(onset)}{_line(onset)}."
-    )
+    what = f"At update {onset.update} {_subject(onset)} {_happened(onset)}{_place(onset)}"
+    line = f" ({onset.source})" if onset.source else ""
+    words = f"{what}{_made_of(onset)}{line}."
     return f"{words} Note: {onset.warning}." if onset.warning else words
 
 
 def _subject(onset: Onset) -> str:
-    if onset.phase == "data":
-        part, _, name = onset.tensor.partition("/")
-        return f"{DATA[part]} ({name})" if name else DATA[part]
     tensor = onset.tensor
-    if tensor.startswith("gradient of "):
-        return f"the gradient of {_gradient_of(tensor.removeprefix('gradient of '), onset)}"
+    if onset.phase == "data":
+        part, _, name = tensor.partition("/")
+        return f"{DATA[part]} ({name})" if name else DATA[part]
+    if (of := tensor.removeprefix("gradient of ")) != tensor:
+        return f"the gradient of {_of_gradient(of, onset)}"
+    if (weight := tensor.removeprefix("regularizer of ")) != tensor:
+        return f"the regularizer of {weight}"
     if onset.phase == "optimizer":
         return f"{tensor}, changed by the optimizer,"
-    if tensor.startswith("regularizer of "):
-        return f"the {tensor}"
     if onset.phase == "loss":
-        of = f" of output {onset.layer}" if onset.layer else ""
-        return f"the loss{of}" if tensor == "loss" else f"{tensor} in the loss{of}"
-    if "/" in tensor:
-        return tensor
-    inside = TENSORS.get(tensor)
-    return f"{inside or tensor} of layer {onset.layer}" if inside else f"{tensor} in layer {onset.layer}"
+        loss = f"the loss of output {onset.layer}" if onset.layer else "the loss"
+        return loss if tensor == "loss" else f"{tensor} in {loss}"
+    return tensor if "/" in tensor else _in_layer(tensor, onset.layer)
 
 
-def _gradient_of(path: str, onset: Onset) -> str:
+def _in_layer(tensor: str, layer: str | None) -> str:
+    """`the cell state of layer lstm`; `softmax in layer attention`."""
+    name = TensorName.parse(tensor)
+    if tensor in OWN:
+        return f"{OWN[tensor]} of layer {layer}"
+    if name.gate is not None or tensor in CELLS:
+        return f"{tensor_words(name)} of layer {layer}"
+    where = f"layer {layer}" if layer else "the training step"
+    return f"{tensor} in {where}"
+
+
+def _of_gradient(path: str, onset: Onset) -> str:
+    if path == onset.layer:
+        return f"the output of layer {path}"
     where, _, last = path.rpartition("/")
-    if where and where == onset.layer:
-        return f"{TENSORS[last]} of layer {where}" if last in TENSORS else f"{last} in layer {where}"
-    return f"the output of layer {path}" if path == onset.layer else path
+    return _in_layer(last, where) if where and where == onset.layer else path
 
 
 def _happened(onset: Onset) -> str:
-    if onset.value in ("inf", "-inf"):
-        infinite = "infinite" if onset.value == "inf" else "minus infinity"
-        if onset.phase == "data":
-            return f"was {infinite}"
-        large = any(math.isfinite(value) and abs(value) > 1 for value in onset.operands.values())
-        return "overflowed" if large and not _is_pole(onset) else f"became {infinite}"
-    if onset.value != "nan":
-        return f"was the number closest to an overflow ({onset.value})"
-    return "was NaN" if onset.phase == "data" else "became NaN"
-
-
-def _is_pole(onset: Onset) -> bool:
-    """Whether the number was made at a place where a function has no value, rather than by growing."""
-    return any(value == 0 for value in onset.operands.values())
+    if onset.value == "nan":
+        return "was NaN" if onset.phase == "data" else "became NaN"
+    if onset.value not in ("inf", "-inf"):
+        return f"came closest to an overflow ({onset.value})"
+    infinite = "infinite" if onset.value == "inf" else "minus infinity"
+    if onset.phase == "data":
+        return f"was {infinite}"
+    # At 0 a quotient or a logarithm has no value; elsewhere a finite number gets infinite by growing.
+    grew = all(math.isfinite(value) and value != 0 for value in onset.operands.values())
+    return "overflowed" if grew and onset.operands else f"became {infinite}"
 
 
 def _place(onset: Onset) -> str:
     at = "" if onset.timestep is None else f" at timestep {onset.timestep}"
-    row = ("row", onset.row) if onset.row is not None else ("sample", onset.sample)
+    row = ("sample", onset.sample) if onset.row is None else ("row", onset.row)
     unit = ("feature" if onset.phase == "data" else "unit", onset.unit)
     inside = ", ".join(f"{name} {number}" for name, number in (row, unit) if number is not None)
     if not inside and onset.index:
@@ -117,7 +106,3 @@ def _made_of(onset: Onset) -> str:
     if not onset.operands:
         return ""
     return ", made of " + " and ".join(f"{name} = {value:.6g}" for name, value in onset.operands.items())
-
-
-def _line(onset: Onset) -> str:
-    return f" ({onset.source})" if onset.source else ""

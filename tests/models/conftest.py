@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from tensorflow.python.framework import config
 
 # Tests of the engines share this process, and need TensorFlow set up before anything computes with it.
 import study.engine.runtime  # noqa: F401
@@ -28,3 +29,11 @@ def specimen() -> Callable[[str], ModuleType]:
         return module
 
     return load
+
+
+@pytest.fixture
+def xla() -> Iterator[None]:
+    """Lets Keras compile with XLA, which it does not where operations are to be deterministic."""
+    config.disable_op_determinism()
+    yield
+    config.enable_op_determinism()

@@ -37,14 +37,16 @@ class Describer:
         naming: Of its tensors.
         way: To what was spoiled.
         samples: In the batch.
+        called: How many operations were executed before the last layer was called.
     """
 
-    def __init__(self, *, update: int, naming: Naming, way: Way, samples: int | None) -> None:
+    def __init__(self, *, update: int, naming: Naming, way: Way, samples: int | None, called: int) -> None:
         self.update = update
         self.naming = naming
         self.recorder = naming.recorder
         self.way = way
         self.samples = samples
+        self.called = called
 
     def onset(self, origin: Origin, *, warning: str | None = None) -> ModelOnset:
         """The onset that begins with the first number of an origin."""
@@ -70,13 +72,16 @@ class Describer:
         if origin.shown is None:
             return self._given(origin)
         operation = origin.shown.operation
+        phase = operation.place.phase
+        if phase == LOSS and operation.number < self.called and operation.place.loose:
+            phase = FORWARD
         describe: Callable[[Origin, Executed], _Told] = {
             FORWARD: self._forward,
             LOSS: self._loss,
             BACKWARD: self._backward,
             OPTIMIZER: self._optimizer,
-        }[operation.place.phase]
-        return operation.place.phase, describe(origin, operation)
+        }[phase]
+        return phase, describe(origin, operation)
 
     def _given(self, origin: Origin) -> tuple[str, _Told]:
         index, shape = origin.index, origin.where.shape
@@ -95,12 +100,12 @@ class Describer:
             found = followed(origin, self.way, until=lambda tensor, _: self._belongs(tensor, call))
             if found is not None:
                 tensor, mask = found
-                named = self.recorder.names[tensor]
+                written = isinstance(tensor, tuple)
                 return _Told(
                     layer=layer,
-                    tensor=named.tensor,
+                    tensor=str(self.naming.path_of(tensor)) if written else self.recorder.names[tensor].tensor,
                     index=_first(mask),
-                    shape=mask.shape,
+                    shape=() if written else mask.shape,
                     timestep=timestep,
                     source=source,
                 )
@@ -114,6 +119,9 @@ class Describer:
         )
 
     def _belongs(self, tensor: TensorId, call: Call | None) -> bool:
+        """Whether a tensor has a name in a call: what the layer gives, what its cell computes, its own variable."""
+        if isinstance(tensor, tuple):
+            return True
         named = self.recorder.names.get(tensor)
         return named is not None and named.call is not None and call is not None and named.call.whole is call.whole
 
@@ -177,8 +185,12 @@ class Describer:
             # What is used of the way forward may be turned round first.
             if maker is not None and maker.derivative_of is forward:
                 used |= set(maker.inputs)
-        left = [one for one in forward.inputs if one not in used]
-        return (left or list(forward.inputs))[0]
+        shapes = self.recorder.shapes
+        made = shapes.get(operation.outputs[0]) if operation.outputs else None
+        left = [one for one in forward.inputs if one not in used and one in shapes] or list(forward.inputs)
+        alike = [one for one in left if shapes.get(one) == made]
+        # Of what was broadcast the gradient is a sum, and not of its shape at first.
+        return alike[0] if alike else min(left, key=lambda one: len(shapes.get(one, ())))
 
     def _is_gradient_of_a_weight(self, operation: Executed, forward: Executed) -> bool:
         return self.naming.path_of(self._with_respect_to(operation, forward)) is not None

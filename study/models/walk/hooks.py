@@ -41,6 +41,7 @@ class Hooks:
     Attributes:
         calls: All calls of layers so far, with their outputs, in the order in which they ended.
         states: Of every recurrent layer's call, its states after each timestep in the order of computation.
+        called: How many operations had been executed when the last call of a layer on the way forward ended.
         losses: What `compute_loss` has given so far.
         targets: What gradients were taken of so far.
     """
@@ -50,11 +51,11 @@ class Hooks:
         self.recorder = recorder
         self.calls: list[tuple[Call, Any]] = []
         self.states: dict[Call, list[tuple[int, list[Tensor]]]] = {}
+        self.called = 0
         self.losses: list[Tensor] = []
         self.targets: list[Tensor] = []
         self.after_loss: Callable[[], None] | None = None
         self._thread = threading.get_ident()
-        self._began = False
 
     @contextmanager
     def set_up(self) -> Iterator[None]:
@@ -105,19 +106,13 @@ class Hooks:
         finally:
             del self.model.__dict__[name]
 
-    def phase(self) -> str:
-        """Of what is done outside of layers: the loss, once the model was called."""
-        return LOSS if self._began else FORWARD
-
-    def call_of(self, layer: Any) -> Call | None:
-        """The call of a layer that begins now; None where the model itself is called."""
+    def call_of(self, layer: Any) -> Call:
+        """The call of a layer that begins now; of the model itself one without a path."""
         around = self.recorder.place.call
-        if layer is self.model and around is None:
-            return None
         before = () if around is None else around.path
         return Call(
             layer=layer,
-            path=(*before, layer.name),
+            path=() if layer is self.model and around is None else (*before, layer.name),
             around=around,
             users=_of_users(layer),
             part=around is not None and cells.is_part(layer, around.layer),
@@ -133,23 +128,19 @@ def _layer_call(hooks: Hooks, original: Function) -> Function:
     def layer_call(layer: Any, *args: Any, **kwargs: Any) -> Any:
         if not hooks.listens() or isinstance(layer, keras.metrics.Metric):
             return original(layer, *args, **kwargs)
-        call = hooks.call_of(layer)
-        if call is None:
-            hooks._began = True
-            with hooks.at(replace(hooks.recorder.place, phase=FORWARD, call=_own(hooks, layer))):
-                return original(layer, *args, **kwargs)
-        hooks._began = True
-        with hooks.at(replace(hooks.recorder.place, phase=FORWARD, call=call)), cells.gates_named(hooks, call):
+        place, call = hooks.recorder.place, hooks.call_of(layer)
+        with hooks.at(replace(place, phase=FORWARD, call=call)), cells.gates_named(hooks, call):
             outputs = original(layer, *args, **kwargs)
-        hooks.calls.append((call, outputs))
-        _name_outputs(hooks, call, outputs)
+        if call.path:
+            hooks.calls.append((call, outputs))
+            _name_outputs(hooks, call, outputs)
+        hooks.called = len(hooks.recorder.executed)
+        if place.call is None and place.phase == FORWARD:
+            # What a training step of the user's own does after the model is called is the loss, if no layer follows.
+            hooks.recorder.place = replace(place, phase=LOSS)
         return outputs
 
     return layer_call
-
-
-def _own(hooks: Hooks, model: Any) -> Call:
-    return Call(layer=model, path=(), users=written_by_user(model))
 
 
 def _operation_call(hooks: Hooks, original: Function) -> Function:
@@ -159,9 +150,8 @@ def _operation_call(hooks: Hooks, original: Function) -> Function:
         call = hooks.call_of(operation)
         with hooks.at(replace(hooks.recorder.place, call=call)):
             outputs = original(operation, *args, **kwargs)
-        if call is not None:
-            hooks.calls.append((call, outputs))
-            _name_outputs(hooks, call, outputs)
+        hooks.calls.append((call, outputs))
+        _name_outputs(hooks, call, outputs)
         return outputs
 
     return operation_call
@@ -208,7 +198,7 @@ def _loss_call(hooks: Hooks, original: Function) -> Function:
             return original(loss, y_true, y_pred, *args, **kwargs)
         place = hooks.recorder.place
         if place.output is None and place.call is None:
-            place = replace(place, phase=LOSS, output=_output_name(hooks, y_pred))
+            place = replace(place, phase=LOSS, computing=True, output=_output_name(hooks, y_pred))
         with hooks.at(place):
             return original(loss, y_true, y_pred, *args, **kwargs)
 
@@ -228,7 +218,7 @@ def _compute_loss(hooks: Hooks, original: Function) -> Function:
     def compute_loss(*args: Any, **kwargs: Any) -> Any:
         if not hooks.listens():
             return original(*args, **kwargs)
-        with hooks.at(Place(phase=LOSS)):
+        with hooks.at(Place(phase=LOSS, computing=True)):
             loss = original(*args, **kwargs)
         if loss is not None:
             hooks.losses.append(loss)
@@ -241,10 +231,12 @@ def _gradient(hooks: Hooks, original: Function) -> Function:
     def gradient(tape: Any, target: Any, sources: Any, *args: Any, **kwargs: Any) -> Any:
         if not hooks.listens() or hooks.recorder.place.phase == BACKWARD:
             return original(tape, target, sources, *args, **kwargs)
-        hooks.targets += [one for one in keras.tree.flatten(target) if isinstance(one, tf.Tensor)]
+        targets = [one for one in keras.tree.flatten(target) if isinstance(one, tf.Tensor)]
+        hooks.targets += targets
+        hooks.recorder.targets = [made for one in targets if (made := hooks.recorder.maker(one._id)) is not None]
         if hooks.after_loss is not None:
             hooks.after_loss()
-        with hooks.at(Place(phase=BACKWARD)):
+        with hooks.at(Place(phase=BACKWARD, computing=True)):
             found = original(tape, target, sources, *args, **kwargs)
         for source, one in zip(keras.tree.flatten(sources), _flat(found), strict=True):
             if one is not None and (path := getattr(source, "path", None)):
@@ -268,7 +260,7 @@ def _apply(hooks: Hooks, original: Function) -> Function:
     def apply(optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         if not hooks.listens():
             return original(optimizer, *args, **kwargs)
-        with hooks.at(Place(phase=OPTIMIZER)):
+        with hooks.at(Place(phase=OPTIMIZER, computing=True)):
             return original(optimizer, *args, **kwargs)
 
     return apply

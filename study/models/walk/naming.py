@@ -7,8 +7,13 @@ from study.models.walk.place import BACKWARD, LOSS, Call, Executed, Named, Tenso
 from study.models.walk.recorder import Recorder
 from study.models.walk.users_code import operation_name
 
-PASSING_ON = MOVING | {"Cast", "Identity", "ReadVariableOp", "ZerosLike"}
-SIGNS = {"Mul": "*", "MatMul": "@", "BatchMatMulV2": "@", "BatchMatMulV3": "@"}
+PASSING_ON = MOVING | {"Cast", "Identity", "Select", "SelectV2"}
+SIGNS = {
+    **{"Mul": "*", "AddV2": "+", "Sub": "-", "RealDiv": "/"},
+    **dict.fromkeys(("MatMul", "BatchMatMulV2", "BatchMatMulV3"), "@"),
+    **{"Sqrt": "sqrt", "Square": "square", "Exp": "exp", "Log": "log"},
+}
+"""Operations that are written out where they make an operand that has no name."""
 
 
 class Naming:
@@ -67,7 +72,7 @@ class Naming:
         return operation.users.operation if of_users and operation.users is not None else None
 
     def layer_at(self, operation: Executed) -> str | None:
-        """The layer in which an operation was executed."""
+        """The layer in which an operation was executed; None outside of the model."""
         call = operation.place.call
         return None if call is None else call.name
 
@@ -79,7 +84,8 @@ class Naming:
             names.append(name if name not in names else letter)
         return names
 
-    def _operand(self, tensor: TensorId, user: Executed, *, deep: bool = True) -> str | None:
+    def _operand(self, tensor: TensorId, user: Executed, *, depth: int = 2) -> str | None:
+        """A tensor as an operand of an operation: by its name, or as what it was computed from."""
         tensor = self._passed_on(tensor)
         if (path := self.path_of(tensor)) is not None:
             return path.rpartition("/")[2]
@@ -89,13 +95,24 @@ class Naming:
         if named is not None:
             return self._named_operand(named, user.place.call, user.place.timestep)
         maker = self.recorder.maker(tensor)
-        if maker is not None and maker.place.phase == BACKWARD and user.place.phase == BACKWARD:
+        if maker is None:
+            constant = self.recorder.constants.get(tensor)
+            return f"{constant:g}" if constant is not None and depth < 2 else None
+        if maker.place.phase == user.place.phase == BACKWARD:
             return "upstream gradient"
-        if deep and maker is not None and maker.kind in SIGNS and maker.place.call is user.place.call:
-            factors = [self._operand(one, maker, deep=False) for one in maker.inputs[:2]]
-            if all(factors):
-                return f" {SIGNS[maker.kind]} ".join(str(one) for one in factors)
-        return None
+        return self._computed(maker, user, depth=depth) if depth else None
+
+    def _computed(self, maker: Executed, user: Executed, *, depth: int) -> str | None:
+        if maker.place.call is not user.place.call or maker.kind not in SIGNS:
+            return None
+        parts = [self._operand(one, user, depth=depth - 1) for one in maker.inputs]
+        if maker.kind == "Mul" and None in parts:
+            # The other factor is a mask of dropout's, say.
+            return next((part for part in parts if part is not None), None)
+        if None in parts:
+            return None
+        sign = SIGNS[maker.kind]
+        return f"{sign}({parts[0]})" if len(parts) == 1 else f" {sign} ".join(map(str, parts))
 
     def _named_operand(self, named: Named, call: Call | None, timestep: int | None) -> str:
         if named.call is None:
@@ -111,8 +128,8 @@ class Naming:
             maker = self.recorder.maker(tensor)
             if maker is None or maker.kind not in PASSING_ON or not maker.inputs:
                 break
-            number = 1 if maker.kind == "Split" else 0
-            tensor = maker.inputs[number]
+            # The others are the axis of a split, and the condition of a choice.
+            tensor = maker.inputs[1 if maker.kind in ("Split", "Select", "SelectV2") else 0]
         return tensor
 
 

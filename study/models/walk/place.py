@@ -50,12 +50,19 @@ class Place:
         call: The innermost one; None outside of the model, as in the loss.
         timestep: Position in the sequence that a recurrent layer reads, counted from 0 in the order of the data.
         output: In the loss of a model with several outputs, the name of the output.
+        computing: Whether Keras computes the loss, the gradients or the step, rather than the training step itself.
     """
 
     phase: str
     call: Call | None = None
     timestep: int | None = None
     output: str | None = None
+    computing: bool = False
+
+    @property
+    def loose(self) -> bool:
+        """Whether it is in the training step itself, and in no function of Keras's."""
+        return self.call is None and not self.computing
 
 
 @dataclass(frozen=True, kw_only=True)

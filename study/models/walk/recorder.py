@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,13 +15,16 @@ from tensorflow.python.ops import gen_resource_variable_ops
 
 from study.models.walk.influence import Shown
 from study.models.walk.place import BACKWARD, FORWARD, LOSS, Executed, Named, Place, TensorId
-from study.models.walk.users_code import forward_operation, users_line
+from study.models.walk.users_code import gradient_function, users_line
 
 Tensor: TypeAlias = Any
 Variable: TypeAlias = Any
 
 NOTHING = np.zeros(0, np.bool_)
 """In the place of what has no numbers, such as a reference to a variable."""
+
+SEARCHED = 50
+"""Operations that are looked at to find one that TensorFlow has kept nothing of."""
 
 
 class Recorder:
@@ -36,6 +40,9 @@ class Recorder:
         place: Where the update is.
         executed: All operations so far.
         names: What tensors are, by their numbers.
+        targets: The operations that made what gradients are taken of.
+        shapes: Of tensors of floats, by their numbers.
+        constants: Single numbers that no operation has made, by the numbers of their tensors.
         closest: The operation whose output has the number with the largest share of its type's largest, and the share;
             only of operations that make a larger number than they are given.
     """
@@ -52,7 +59,12 @@ class Recorder:
         self._of_handle = {variable.handle._id: variable for variable in variables if _counts(variable.dtype)}
         self._version = dict.fromkeys(self._of_handle, 0)
         self._value: dict[int, Tensor] = {}
+        self.targets: list[Executed] = []
+        self._differentiating: tuple[FrameType | None, Executed | None] = (None, None)
+        self._differentiated: set[int] = set()
         self._reading = False
+        self.shapes: dict[TensorId, tuple[int, ...]] = {}
+        self.constants: dict[TensorId, float] = {}
         self._kept: dict[TensorId, np.ndarray] = {}
         self._bad: dict[TensorId, np.ndarray] = {}
         self._seen: set[TensorId] = set()
@@ -201,6 +213,9 @@ class Recorder:
         if not _counts(tensor.dtype):
             return False
         values = tensor._numpy()
+        self.shapes[number] = values.shape
+        if not values.shape and number not in self._maker:
+            self.constants[number] = float(np.real(values))
         finite = np.isfinite(values)
         if finite.all():
             return False
@@ -215,18 +230,44 @@ class Recorder:
                 self._kept[number] = NOTHING if opaque else tensor._numpy()
 
     def _forward_operation(self) -> Executed | None:
-        found = forward_operation(self._outermost)
+        """The operation whose derivative is being computed."""
+        frame = gradient_function(self._outermost)
+        if frame is None or frame is self._differentiating[0]:
+            return self._differentiating[1] if frame is not None else None
+        local = frame.f_locals
+        found = self._by_tensors(local["op_name"], local["inputs"] or (), local["outputs"] or ())
         if found is None:
-            return None
-        kind, inputs, outputs = found
+            found = self._by_gradients(local["op_name"], [one._id for one in local["out_grads"] if hasattr(one, "_id")])
+        self._differentiating = frame, found
+        if found is not None:
+            self._differentiated.add(found.number)
+        return found
+
+    def _by_tensors(self, kind: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Executed | None:
+        """An operation of the way forward by what TensorFlow has kept of it."""
         for output in outputs:
             if output is not None and (maker := self._maker.get(output._id)) is not None:
                 return maker
-        known = [tensor._id for tensor in inputs if tensor is not None and hasattr(tensor, "_id")]
+        known = {tensor._id for tensor in inputs if hasattr(tensor, "_id")}
         for number in known:
             for user in self._users.get(number, ()):
-                if user.kind == kind and user.place.phase != BACKWARD and set(known) <= set(user.inputs):
+                if user.kind == kind and user.place.phase != BACKWARD and known <= set(user.inputs):
                     return user
+        return None
+
+    def _by_gradients(self, kind: str, gradients: Sequence[TensorId]) -> Executed | None:
+        """An operation of which nothing was kept: the nearest of its kind before what its gradient came from."""
+        makers = [maker for one in gradients if (maker := self._maker.get(one)) is not None]
+        summed = [self._maker[one] for maker in makers if maker.kind == "AddN" for one in maker.inputs]
+        before = [maker.derivative_of for maker in [*makers, *summed] if maker.derivative_of is not None]
+        queue = deque(before or self.targets)
+        for _ in range(SEARCHED):
+            if not queue:
+                break
+            operation = queue.popleft()
+            if operation.kind == kind and operation.number not in self._differentiated:
+                return operation
+            queue.extend(maker for one in operation.inputs if (maker := self._maker.get(one)) is not None)
         return None
 
     def _compare(self, operation: Executed, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:

@@ -115,7 +115,7 @@ def _onset(
         return len(order) if isinstance(tensor, tuple) else None
 
     origin = first(way, recorder, given=given)
-    describer = Describer(update=moment.update, naming=naming, way=way, samples=samples)
+    describer = Describer(update=moment.update, naming=naming, way=way, samples=samples, called=hooks.called)
     if origin is not None:
         return describer.onset(origin)
     _, closest = recorder.closest

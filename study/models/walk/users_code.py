@@ -96,13 +96,13 @@ def users_line(kind: str, *, outermost: CodeType, between: CodeType) -> UsersLin
     return None
 
 
-def forward_operation(outermost: CodeType) -> tuple[str, list[Any], list[Any]] | None:
-    """The operation whose derivative is being computed, its inputs and its outputs, those that TensorFlow kept."""
-    for frame in _frames(outermost):
-        if frame.f_code.co_name == "_gradient_function":
-            local = frame.f_locals
-            return local["op_name"], list(local["inputs"] or ()), list(local["outputs"] or ())
-    return None
+def gradient_function(outermost: CodeType) -> FrameType | None:
+    """The call of TensorFlow's function for the derivative of one operation that is being executed.
+
+    Its local variables are `op_name`, and of the operation those of `inputs` and `outputs` that TensorFlow kept, and
+    the upstream gradients `out_grads`.
+    """
+    return next((frame for frame in _frames(outermost) if frame.f_code.co_name == "_gradient_function"), None)
 
 
 def _frames(outermost: CodeType) -> Iterator[FrameType]:
