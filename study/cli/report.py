@@ -42,7 +42,9 @@ def report(name: str, out: Path | None, opens: bool) -> None:
     for sentence in found.answers:
         click.echo(sentence)
     click.echo(f"The report is in {out}")
-    if home is not None:
+    if home is not None and not found.has_parent_run:
+        click.echo(f"Not kept in MLflow, where the parent run of {name} was deleted", err=True)
+    elif home is not None:
         keep_report(name, found.copy, home=home)
         click.echo(f"Kept with the parent run of {name} in MLflow: report.html")
     if opens:

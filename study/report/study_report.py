@@ -35,6 +35,8 @@ class Analysed:
     """HTML, for the file that it was asked for."""
     copy: str
     """HTML for the store: it names runs and links nowhere, since it moves with the store."""
+    has_parent_run: bool = False
+    """Whether the store has a run to keep the copy with."""
 
 
 def analyse(name: str, *, out: Path, home: Home | None) -> Analysed:
@@ -70,6 +72,7 @@ def analyse(name: str, *, out: Path, home: Home | None) -> Analysed:
         answers=found.answers,
         page=render(report, _provenance(name, sweep, pages=links, claims=contrasts)),
         copy=render(report, _provenance(name, sweep, pages=dict.fromkeys(files, ""), claims=contrasts)),
+        has_parent_run=sweep is not None,
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,9 +73,41 @@ def quieten() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
+def experiment_of(client: MlflowClient, study: str, *, uri: str) -> Experiment:
+    """The experiment of a study.
+
+    Raises:
+        UserError: There is none of this name, or it is in MLflow's trash.
+    """
+    experiment: Experiment | None = client.get_experiment_by_name(study)
+    if experiment is None:
+        known = ", ".join(list_studies(uri=uri)) or "none yet"
+        raise UserError(f"{study}: no such study in {shown_uri(uri)}; there are {known}")
+    if in_trash(experiment):
+        raise UserError(f"{study}: was deleted in MLflow; {how_to_restore(experiment, uri=uri)}")
+    return experiment
+
+
+def in_trash(experiment: Experiment) -> bool:
+    """Whether an experiment was deleted, and can be restored."""
+    return bool(experiment.lifecycle_stage != "active")
+
+
+def how_to_restore(experiment: Experiment, *, uri: str) -> str:
+    """The end of a sentence about an experiment in the trash, with a command for the shell."""
+    variable = shlex.quote(f"MLFLOW_TRACKING_URI={shown_uri(uri)}")
+    return f"`env {variable} mlflow experiments restore -x {experiment.experiment_id}` restores it"
+
+
 def list_studies(*, uri: str) -> dict[str, str]:
-    """Experiment ids of the studies in an MLflow store, by name, newest first."""
-    experiments: Iterable[Experiment] = client_of(uri).search_experiments()
+    """Experiment ids of the studies in an MLflow store, by name, newest first.
+
+    Raises:
+        UserError: No answer from the store.
+    """
+    client = client_of(uri)
+    with reading(uri):
+        experiments: Iterable[Experiment] = client.search_experiments()
     return {e.name: str(e.experiment_id) for e in experiments if "study.uid" in e.tags}
 
 

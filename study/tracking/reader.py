@@ -20,7 +20,7 @@ from study.tracking.client import (
     VERDICT_TABLES,
     VERSION,
     client_of,
-    list_studies,
+    experiment_of,
     read_artifact,
     reading,
     reason,
@@ -50,17 +50,12 @@ def read_results(*, uri: str, study: str) -> pd.DataFrame:
     `run_id`.
 
     Raises:
-        UserError: No such study, or no answer from the store.
+        UserError: No such study, it is in MLflow's trash, or no answer from the store.
     """
     client = client_of(uri)
-    try:
-        experiment = client.get_experiment_by_name(study)
-        if experiment is None:
-            known = ", ".join(list_studies(uri=uri)) or "none yet"
-            raise UserError(f"{study}: no such study in {shown_uri(uri)}; there are {known}")
+    with reading(uri):
+        experiment = experiment_of(client, study, uri=uri)
         return table_of(search_runs(client, experiment.experiment_id, TRIAL_RUNS))
-    except MlflowException as error:
-        raise UserError(f"the MLflow store {shown_uri(uri)} cannot be read ({reason(error)})") from error
 
 
 def table_of(runs: Iterable[Run]) -> pd.DataFrame:
@@ -137,6 +132,8 @@ def read_run(run_id: str, *, uri: str) -> TrackedTrial:
             ) from error
         raise UserError(f"the MLflow store {shown_uri(uri)} cannot be read ({reason(error)})") from error
     tags = run.data.tags
+    if run.info.lifecycle_stage != "active":
+        raise UserError(f"{run_id}: was deleted in MLflow; restore it on the page of its experiment there")
     if tags.get("study.role") != TRIAL:
         raise UserError(f"{run_id}: is not the run of a trial; `study results STUDY` lists those")
     if run.info.status != "FINISHED":
@@ -168,16 +165,14 @@ class SweepRun:
 
 
 def read_sweep(*, uri: str, study: str) -> SweepRun | None:
-    """The parent run of a study; None where there is none, as in a study that was never opened.
+    """The parent run of a study; None where somebody has deleted it.
 
     Raises:
-        UserError: No such study, or no answer from the store.
+        UserError: No such study, it is in MLflow's trash, or no answer from the store.
     """
     client = client_of(uri)
     with reading(uri):
-        experiment = client.get_experiment_by_name(study)
-        if experiment is None:
-            raise UserError(f"{study}: no such study in {shown_uri(uri)}")
+        experiment = experiment_of(client, study, uri=uri)
         run = next(iter(search_runs(client, experiment.experiment_id, SWEEP_RUNS)), None)
         if run is None:
             return None

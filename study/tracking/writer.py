@@ -21,6 +21,9 @@ from study.tracking.client import (
     TRIAL,
     TRIAL_RUNS,
     client_of,
+    experiment_of,
+    how_to_restore,
+    in_trash,
     may_pass,
     reason,
     search_runs,
@@ -175,8 +178,9 @@ class Tracker:
             }
             experiment_id: str = self._client.create_experiment(self._study, artifact_location=location, tags=tags)
             return experiment_id
-        if experiment.lifecycle_stage != "active":
-            raise UserError(f"--name {self._study}: the experiment is in MLflow's trash; restore it or choose a name")
+        if in_trash(experiment):
+            restore = how_to_restore(experiment, uri=self._uri)
+            raise UserError(f"--name {self._study}: was deleted in MLflow; {restore}, or choose another name")
         if experiment.tags.get("study.uid") != uid:
             raise UserError(
                 f"--name {self._study}: MLflow already has an experiment of this name that is not of this "
@@ -253,10 +257,10 @@ def attach(*, uri: str, study: str, folder: Path, tags: Mapping[str, str]) -> No
     """
     client = client_of(uri)
     try:
-        experiment = client.get_experiment_by_name(study)
-        runs = [] if experiment is None else list(search_runs(client, experiment.experiment_id, SWEEP_RUNS))
+        experiment = experiment_of(client, study, uri=uri)
+        runs = list(search_runs(client, experiment.experiment_id, SWEEP_RUNS))
         if not runs:
-            raise UserError(f"{study}: no such study in {shown_uri(uri)}")
+            raise UserError(f"{study}: its parent run was deleted in MLflow; restore it on the experiment's page there")
         client.log_artifacts(runs[0].info.run_id, str(folder))
         client.log_batch(runs[0].info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
     except STORE_ERRORS as error:

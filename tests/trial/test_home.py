@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from study.sweep import stores
 from study.sweep.stores import create_stores
 from study.tracking import Tracker, read_sweep
-from study.trial.home import Home
+from study.trial.errors import UserError
+from study.trial.home import Home, existing_home
 from study.trial.store_urls import sqlite_file, sqlite_url, without_password
 
 NAMES = ["100%", "why?", "a #1", "{x}", "50%25 off", "a&b=c;d", "ü ber", "a\\b"]
@@ -56,3 +58,45 @@ def test_a_home_of_any_name_holds_both_stores_and_nothing_lies_beside_it(
             names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
         assert table in names
         assert not names & (set(tables.values()) - {table})
+
+
+def test_the_environment_and_the_option_say_where_things_are(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Home.find()
+    assert (found.folder, found.artifacts) == (home, home / "artifacts")
+    assert [sqlite_file(url) for url in (found.storage_url, found.tracking_uri)] == [
+        home / "optuna.db",
+        home / "mlflow.db",
+    ]
+    monkeypatch.setenv("STUDY_STORAGE", "postgresql://server/studies")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    found = Home.find()
+    assert (found.storage_url, found.tracking_uri) == ("postgresql://server/studies", "http://127.0.0.1:5000")
+    assert found.artifacts is None
+    assert Home.find(storage="mysql://server/studies").storage_url == "mysql://server/studies"
+    assert not home.exists()
+
+
+def test_what_is_read_must_be_there_but_a_server_is_asked_itself(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=f"{home} holds no studies yet; run a sweep first"):
+        existing_home()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    assert existing_home().tracking_uri == "http://127.0.0.1:5000"
+
+
+def test_a_store_whose_making_was_cut_short_is_made_anew(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(uri: str, *, artifacts: Path | None) -> None:
+        (home / "mlflow.db.partial").write_text("half of it")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stores, "create_store", killed)
+    with pytest.raises(KeyboardInterrupt):
+        create_stores(Home.find())
+    assert not (home / "mlflow.db").exists()
+    whole = (home / "optuna.db").stat().st_ino
+
+    made = []
+    monkeypatch.setattr(stores, "create_store", lambda uri, artifacts: made.append(sqlite_file(uri)))
+    create_stores(Home.find())
+    assert made == [home / "mlflow.db.partial"]
+    assert b"half of it" not in (home / "mlflow.db").read_bytes()
+    assert (home / "optuna.db").stat().st_ino == whole
