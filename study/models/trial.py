@@ -56,10 +56,12 @@ class Trained:
     Attributes:
         loss: Of update 1, 2, ...; only the last one can be not finite.
         onset: The first number that was not finite; None where all were.
+        event: The update that it is in.
     """
 
     loss: tuple[float, ...]
     onset: ModelOnset | None
+    event: Event | None = None
 
     @property
     def diverged(self) -> bool:
@@ -82,7 +84,7 @@ def train(prepared: Prepared) -> Trained:
     loss = loop.loss
     if len(loss) < budget and math.isfinite(loss[-1]):
         raise ModelError(f"{prepared.file.name}: data() has no batch any more after {len(loss)} updates of {budget}")
-    return Trained(loss=loss, onset=_onset(prepared, loop.event))
+    return Trained(loss=loss, onset=_onset(prepared, loop.event), event=loop.event)
 
 
 class _Loop:

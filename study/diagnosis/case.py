@@ -1,0 +1,106 @@
+"""`Case`: what is measured of a training that went wrong, plain facts that the causes conclude from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from study.models.onset import ModelOnset
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayFacts:
+    """Of one array of the data.
+
+    Attributes:
+        name: `x`, `y`, `x/a` and so on.
+        part: `x`, `y` or `sample_weight`.
+        floating: Whether it holds numbers with a fraction, and not numbers of words or classes.
+        nonfinite: Count of its numbers that are not finite.
+        columns: Numbers of the columns (last axis) that have such, the first 20.
+        largest: Largest finite magnitude.
+        deviation: Largest standard deviation of a column.
+        distinct: Number of distinct values, counted up to 20.
+    """
+
+    name: str
+    part: str
+    floating: bool
+    nonfinite: int
+    columns: tuple[int, ...]
+    largest: float
+    deviation: float
+    distinct: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecurrentFacts:
+    """Of one recurrent layer, at the weights before the update that went wrong.
+
+    Attributes:
+        layer: Its name.
+        activation: Of its cell.
+        bounded: Whether that has a bound.
+        growth: Factor by which its largest state grows per timestep, over the second half of the sequence.
+        largest: Largest magnitude of a state.
+    """
+
+    layer: str
+    activation: str
+    bounded: bool
+    growth: float
+    largest: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A training and what was measured of it.
+
+    Attributes:
+        loss: Of every update.
+        budget: The largest number of updates.
+        onset: The first number that was not finite; None of a training where all were.
+        learning_rate: None where it follows a schedule.
+        epsilon: The optimizer's; None where it has none.
+        optimizer: Its class.
+        loss_name: As it was compiled.
+        last_activation: Of the last layer; None where it has none.
+        half: Names of layers that compute in float16 or bfloat16.
+        arrays: Of the data; empty for streams.
+        bad_rows: Rows of the arrays with a number that is not finite.
+        recurrent: The recurrent layers.
+        largest_output: Largest finite magnitude of a layer's output in the forward pass of the update.
+        same_update: What the same update did with something changed: `float32`, `bounded`, `sample_left_out`,
+            `smaller_weights` -> whether it stayed finite.
+        seconds: Per update, compiling aside.
+    """
+
+    loss: tuple[float, ...]
+    budget: int
+    onset: ModelOnset | None
+    learning_rate: float | None
+    epsilon: float | None
+    optimizer: str
+    loss_name: str
+    last_activation: str | None
+    half: tuple[str, ...]
+    arrays: tuple[ArrayFacts, ...]
+    bad_rows: tuple[int, ...]
+    recurrent: tuple[RecurrentFacts, ...] = ()
+    largest_output: float = 0.0
+    same_update: Mapping[str, bool] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def at_once(self) -> bool:
+        """Whether the first update went wrong, before any step."""
+        return self.onset is not None and self.onset.update == 1
+
+    @property
+    def largest_input(self) -> float:
+        return max((array.largest for array in self.arrays if array.part == "x" and array.floating), default=0.0)
+
+    @property
+    def largest_target(self) -> float:
+        """Of targets that are numbers and not classes."""
+        return max((array.largest for array in self.arrays if array.part == "y" and array.distinct >= 20), default=0.0)

@@ -1,0 +1,44 @@
+"""`Remedy`: one change to a model that is ready to train, and what a user writes to make it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from study.models.prepared import Prepared
+
+
+class CannotChange(Exception):
+    """Why a change cannot be made to a model, as a clause: `its learning rate follows a schedule`."""
+
+
+@dataclass(frozen=True)
+class Remedy(ABC):
+    """A change that may keep a training finite.
+
+    To add one: a file with a frozen dataclass that answers `change` and `apply`, named in `study.diagnosis.remedies`.
+    Its fields are numbers or texts, so that it travels to the process that runs it.
+
+    Attributes:
+        id: As the JSON and the tables name it.
+        size: How much of the model, its data or its task it changes, from 1 (a setting) to 5 (another task). Of
+            remedies that do equally well the smaller one is named first.
+    """
+
+    id: ClassVar[str]
+    size: ClassVar[int]
+
+    @property
+    @abstractmethod
+    def change(self) -> str:
+        """What to write, in Keras's words."""
+
+    @abstractmethod
+    def apply(self, prepared: Prepared) -> Prepared:
+        """The same trial with the change made, in place where that is possible.
+
+        Raises:
+            CannotChange: It cannot be made to this model from outside.
+        """

@@ -1,0 +1,181 @@
+"""Changes to layers: a bounded activation, another precision, smaller initial weights, normalisation, from logits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from study.diagnosis.remedies.base import CannotChange, Remedy
+
+if TYPE_CHECKING:
+    from study.models.prepared import Prepared
+
+BOUNDED = frozenset(("tanh", "sigmoid", "hard_sigmoid", "softsign", "hard_tanh", "relu6", "softmax", "log_sigmoid"))
+"""Activations whose values stay within bounds, or grow to one side no faster than a bounded one."""
+
+
+def recurrent_cells(model: Any) -> Iterator[tuple[str, Any]]:
+    """Cells of a model that have an activation, each with the path of the layer that runs it."""
+    for layer in model._flatten_layers():
+        cell = getattr(layer, "cell", None)
+        for one in getattr(cell, "cells", None) or [cell]:
+            if one is not None and hasattr(one, "activation"):
+                yield layer.name, one
+
+
+def activation_name(function: Any) -> str:
+    """Keras's name of an activation, or that of a user's own function."""
+    return str(getattr(function, "name", None) or getattr(function, "__name__", type(function).__name__))
+
+
+@dataclass(frozen=True)
+class BoundedActivation(Remedy):
+    """tanh in every recurrent layer whose activation has no bound."""
+
+    id = "activation"
+    size = 2
+
+    @property
+    def change(self) -> str:
+        return 'activation="tanh" in the recurrent layers'
+
+    def apply(self, prepared: Prepared) -> Prepared:
+        from study.engine.runtime import keras
+
+        changed = False
+        for _, cell in recurrent_cells(prepared.model):
+            if activation_name(cell.activation) not in BOUNDED:
+                cell.activation = keras.activations.tanh
+                changed = True
+        if not changed:
+            raise CannotChange("its recurrent layers have bounded activations already")
+        return prepared
+
+
+@dataclass(frozen=True)
+class Float32(Remedy):
+    """Every layer computes in float32."""
+
+    id = "float32"
+    size = 2
+
+    @property
+    def change(self) -> str:
+        return 'dtype="float32" in every layer, in the place of the half precision'
+
+    def apply(self, prepared: Prepared) -> Prepared:
+        from study.engine.runtime import keras
+
+        policy = keras.DTypePolicy("float32")
+        for layer in prepared.model._flatten_layers():
+            if layer.variable_dtype not in ("float32", "float64") and layer.weights:
+                raise CannotChange(f"the weights of {layer.name} are {layer.variable_dtype} themselves")
+        for layer in prepared.model._flatten_layers():
+            layer.dtype_policy = policy
+        return prepared
+
+
+@dataclass(frozen=True)
+class SmallerInitialWeights(Remedy):
+    """Every kernel begins smaller by a factor."""
+
+    id = "initial_weights"
+    size = 2
+    factor: float = 0.1
+
+    @property
+    def change(self) -> str:
+        return f"initial weights {1 / self.factor:g} times smaller"
+
+    def apply(self, prepared: Prepared) -> Prepared:
+        if not prepared.model.built:
+            raise CannotChange("it has no weights before its first batch")
+        for weight in prepared.model.trainable_weights:
+            if len(weight.shape) > 1:
+                weight.assign(weight * self.factor)
+        return prepared
+
+
+@dataclass(frozen=True)
+class Normalised(Remedy):
+    """A normalisation layer before every recurrent layer."""
+
+    id = "normalisation"
+    size = 3
+    layer: str = "LayerNormalization"
+
+    @property
+    def change(self) -> str:
+        return f"{self.layer}() before every recurrent layer"
+
+    def apply(self, prepared: Prepared) -> Prepared:
+        from study.engine.runtime import keras
+
+        model = prepared.model
+        if not isinstance(model, (keras.Sequential, keras.models.Functional)):
+            raise CannotChange("it is a subclass of Model, whose layers cannot be rewired from outside")
+        inserted: list[str] = []
+
+        def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+            recurrent = isinstance(layer, (keras.layers.RNN, keras.layers.Bidirectional))
+            if recurrent and len(getattr(args[0], "shape", ())) >= 3:
+                inserted.append(layer.name)
+                args = (getattr(keras.layers, self.layer)()(args[0]), *args[1:])
+            return layer(*args, **kwargs)
+
+        functional = keras.Model(model.inputs, model.outputs)
+        copy = keras.models.clone_model(
+            functional, call_function=call, clone_function=lambda layer: type(layer).from_config(layer.get_config())
+        )
+        if not inserted:
+            raise CannotChange("it has no recurrent layer")
+        return replace(prepared, model=compiled_like(copy, model))
+
+
+@dataclass(frozen=True)
+class FromLogits(Remedy):
+    """Keras's own cross-entropy from logits, without the last activation."""
+
+    id = "from_logits"
+    size = 3
+
+    @property
+    def change(self) -> str:
+        return "activation=None in the last layer and Keras's cross-entropy with from_logits=True"
+
+    def apply(self, prepared: Prepared) -> Prepared:
+        from study.engine.runtime import keras
+        from study.models.data import Arrays
+
+        model, data = prepared.model, prepared.data
+        last = model.layers[-1]
+        name = activation_name(getattr(last, "activation", None))
+        if name not in ("softmax", "sigmoid") or len(model.outputs) != 1:
+            raise CannotChange("its last layer is no softmax and no sigmoid")
+        if not isinstance(data, Arrays) or len(data.parts) < 2:
+            raise CannotChange("its targets cannot be looked at from outside")
+        shape = tuple(getattr(data.parts[1], "shape", ()))
+        width = model.outputs[0].shape[-1]
+        losses = keras.losses
+        if name == "sigmoid":
+            loss = losses.BinaryCrossentropy(from_logits=True)
+        elif len(shape) == len(model.outputs[0].shape) and shape[-1] == width:
+            loss = losses.CategoricalCrossentropy(from_logits=True)
+        else:
+            loss = losses.SparseCategoricalCrossentropy(from_logits=True)
+        last.activation = keras.activations.linear
+        return replace(prepared, model=compiled_like(model, model, loss=loss))
+
+
+def compiled_like(model: Any, other: Any, *, loss: Any = None) -> Any:
+    """A model compiled as another one, with an optimizer of its own that starts anew, and perhaps another loss."""
+    from study.models.settings import keep_jit_compile
+
+    optimizer = type(other.optimizer).from_config(other.optimizer.get_config())
+    jit_compile = other._compile_config.config["jit_compile"]
+    model.compile(
+        optimizer=optimizer, loss=loss or other.loss, run_eagerly=other.run_eagerly, jit_compile=jit_compile
+    )
+    keep_jit_compile(model)
+    return model

@@ -1,0 +1,76 @@
+"""Settings of the optimizer: its learning rate, clipping, epsilon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from study.diagnosis.remedies.base import CannotChange, Remedy
+
+if TYPE_CHECKING:
+    from study.models.prepared import Prepared
+
+
+@dataclass(frozen=True)
+class LearningRate(Remedy):
+    """A learning rate smaller by a factor."""
+
+    id = "learning_rate"
+    size = 1
+    value: float
+
+    @property
+    def change(self) -> str:
+        return f"learning_rate={self.value:.3g}"
+
+    def apply(self, prepared: Prepared) -> Prepared:
+        from study.models.blame import ModelError
+        from study.models.settings import set_learning_rate
+
+        try:
+            set_learning_rate(prepared.model, self.value, name=prepared.file.name)
+        except ModelError as error:
+            raise CannotChange("its learning rate follows a schedule") from error
+        return prepared
+
+
+@dataclass(frozen=True)
+class ClipNorm(Remedy):
+    """Each gradient clipped by its norm."""
+
+    id = "clipnorm"
+    size = 1
+    value: float = 1.0
+
+    @property
+    def change(self) -> str:
+        return f"clipnorm={self.value:g} in the optimizer"
+
+    def apply(self, prepared: Prepared) -> Prepared:
+        from study.models.settings import CLIPPING, set_clipping
+
+        none = dict.fromkeys(CLIPPING, 0.0)
+        set_clipping(prepared.model, none | {"clipnorm": self.value}, name=prepared.file.name)
+        return prepared
+
+
+@dataclass(frozen=True)
+class Epsilon(Remedy):
+    """A larger epsilon in the optimizer's quotient."""
+
+    id = "epsilon"
+    size = 1
+    value: float = 1e-7
+
+    @property
+    def change(self) -> str:
+        return f"epsilon={self.value:g} in the optimizer"
+
+    def apply(self, prepared: Prepared) -> Prepared:
+        from study.models.settings import inner_optimizer
+
+        optimizer = inner_optimizer(prepared.model)
+        if getattr(optimizer, "epsilon", None) is None:
+            raise CannotChange(f"{type(optimizer).__name__} has no epsilon")
+        optimizer.epsilon = self.value
+        return prepared
