@@ -12,6 +12,7 @@ from study import __version__
 from study.cli.anatomy import anatomy
 from study.cli.claims import claims
 from study.cli.command import Group
+from study.cli.diagnose import diagnose
 from study.cli.figures import figures
 from study.cli.replay import replay
 from study.cli.report import report
@@ -31,7 +32,7 @@ def study() -> None:
     """
 
 
-for command in (trial, sweep, results, replay, anatomy, report, claims, figures, ui):
+for command in (trial, sweep, diagnose, results, replay, anatomy, report, claims, figures, ui):
     study.add_command(command)
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from study.models.onset import ModelOnset
 
+HUGE = 1e15
+"""Above this a number is on its way to overflow, and its place is where the way ended and not where it began."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayFacts:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from study.diagnosis.case import ArrayFacts, Case, RecurrentFacts
+from study.diagnosis.case import HUGE, ArrayFacts, Case, RecurrentFacts
 from study.diagnosis.remedies.data import nonfinite_rows
 from study.diagnosis.remedies.layers import BOUNDED, activation_name, recurrent_cells
 from study.engine.runtime import keras, tf
@@ -21,6 +21,7 @@ from study.models.config import ModelConfig
 from study.models.data import PARTS, Arrays
 from study.models.file import ModelFile
 from study.models.moment import Moment
+from study.models.onset import ModelOnset
 from study.models.prepared import Prepared, prepare
 from study.models.settings import inner_optimizer, learning_rate_of
 from study.models.state import weights_of
@@ -95,10 +96,10 @@ def _array_facts(data: Arrays) -> Iterator[ArrayFacts]:
 def _of_update(prepared: Prepared, trained: Trained) -> dict[str, Any]:
     assert trained.event is not None
     model, moment, onset = prepared.model, trained.event.moment, trained.onset
-    batch = keras.tree.map_structure(lambda one: None if isinstance(one, tf.experimental.Optional) else one, moment.batch)
+    batch = keras.tree.map_structure(
+        lambda one: None if isinstance(one, tf.experimental.Optional) else one, moment.batch
+    )
     kept = [variable.read_value() for variable in moment.variables]
-    functions_before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
     found: dict[str, Any] = {"same_update": {}}
     try:
         with suppress(Exception), np.errstate(all="ignore"):
@@ -113,21 +114,25 @@ def _of_update(prepared: Prepared, trained: Trained) -> dict[str, Any]:
             again(lambda: _in_float32(model), "float32")
         if any(activation_name(cell.activation) not in BOUNDED for _, cell in recurrent_cells(model)):
             again(lambda: _bounded(model), "bounded")
-        if onset is not None and onset.sample is not None:
+        if onset is not None and onset.sample is not None and _of_the_sample(onset):
             again(_nothing, "sample_left_out", _without(batch, onset.sample))
         if onset is not None and onset.update == 1:
             again(lambda: _smaller(model), "smaller_weights")
     finally:
-        tf.config.run_functions_eagerly(functions_before)
         for variable, value in zip(moment.variables, kept, strict=True):
             variable.assign(value)
     return found
 
 
+def _of_the_sample(onset: ModelOnset) -> bool:
+    """Whether the number was made of none that was huge: then its sample may be what is special."""
+    return all(math.isinf(value) or not abs(value) > HUGE for value in onset.operands.values())
+
+
 def _stays_finite(model: keras.Model, batch: Any) -> bool:
-    """Do the update; whether its loss and the weights after it are finite."""
+    """Do the update, traced anew for what was changed; whether its loss and the weights after it are finite."""
     model.reset_metrics()
-    logs = model.train_step(batch)
+    logs = tf.function(lambda: model.train_step(batch))()
     losses = [float(value) for name, value in logs.items() if name == "loss" or name.endswith("_loss")]
     weights = all(bool(tf.reduce_all(tf.math.is_finite(weight.value))) for weight in weights_of(model))
     return weights and all(map(math.isfinite, losses))

@@ -68,8 +68,12 @@ class Trained:
         return not math.isfinite(self.loss[-1])
 
 
-def train(prepared: Prepared) -> Trained:
+def train(prepared: Prepared, *, locate: bool = True) -> Trained:
     """Train a model that is ready, and say where its numbers stopped being finite.
+
+    Args:
+        prepared: The trial.
+        locate: Whether to look for the onset, which takes a repetition of the update.
 
     Raises:
         ModelError: The data do not fit the model, there is no update to make, or the user's code raises an exception.
@@ -84,7 +88,7 @@ def train(prepared: Prepared) -> Trained:
     loss = loop.loss
     if len(loss) < budget and math.isfinite(loss[-1]):
         raise ModelError(f"{prepared.file.name}: data() has no batch any more after {len(loss)} updates of {budget}")
-    return Trained(loss=loss, onset=_onset(prepared, loop.event), event=loop.event)
+    return Trained(loss=loss, onset=_onset(prepared, loop.event) if locate else None, event=loop.event)
 
 
 class _Loop:

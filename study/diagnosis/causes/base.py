@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from study.diagnosis.case import Case
+from study.diagnosis.case import HUGE, Case
 from study.diagnosis.remedies.base import Remedy
 
 
@@ -43,10 +43,6 @@ class Cause(ABC):
     @abstractmethod
     def examine(self, case: Case) -> Finding | None:
         """What speaks for this cause in a case; None where nothing does."""
-
-
-HUGE = 1e15
-"""Above this a number is on its way to overflow and its place is where the way ended, not where it began."""
 
 
 def operands(case: Case) -> dict[str, float]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from study.diagnosis.case import Case
-from study.diagnosis.causes.base import HUGE, Cause, Finding, operands
+from study.diagnosis.case import HUGE, Case
+from study.diagnosis.causes.base import Cause, Finding, operands
 from study.diagnosis.remedies import ClipNorm, LearningRate, Remedy, SmallerInitialWeights
 
 

@@ -12,7 +12,9 @@ class SingularGradient(Cause):
     """Decided by the onset: on the way back, of numbers that are tame."""
 
     id = "singular_gradient"
-    means = "forward is finite, a derivative is not: a root at 0, arccos at 1, a norm at 0, the unused branch of a where"
+    means = (
+        "forward is finite, a derivative is not: a root at 0, arccos at 1, a norm at 0, the unused branch of a where"
+    )
 
     def examine(self, case: Case) -> Finding | None:
         onset = case.onset

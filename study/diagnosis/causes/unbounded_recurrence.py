@@ -25,7 +25,8 @@ class UnboundedRecurrence(Cause):
         if not grew and not inside:
             return None
         evidence = [
-            f"the state of {fastest.layer} grew by a factor of {fastest.growth:.3g} per timestep, to {fastest.largest:.3g}",
+            f"the state of {fastest.layer} grew by a factor of {fastest.growth:.3g} per timestep, "
+            f"to {fastest.largest:.3g}",
             f"its activation, {fastest.activation}, has no bound",
             "with tanh in its place the same update stays finite",
         ]

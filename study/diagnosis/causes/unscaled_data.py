@@ -7,7 +7,7 @@ from study.diagnosis.causes.base import Cause, Finding
 from study.diagnosis.remedies import ClipNorm, LearningRate, Remedy, Standardised
 
 LARGE = 50.0
-"""Deviation of a column of inputs, or magnitude of numeric targets, that a network's initial weights are not made for."""
+"""Deviation of a column of inputs, or magnitude of targets, that a network's initial weights are not made for."""
 
 
 class UnscaledData(Cause):
@@ -31,9 +31,10 @@ class UnscaledData(Cause):
         ]
         finite = [loss for loss in case.loss if abs(loss) < float("inf")]
         if finite:
-            evidence.append(f"the loss was {finite[0]:.3g} at update 1" + (
-                f" and {finite[-1]:.3g} at update {len(finite)}" if len(finite) > 1 else ""
-            ))
+            evidence.append(
+                f"the loss was {finite[0]:.3g} at update 1"
+                + (f" and {finite[-1]:.3g} at update {len(finite)}" if len(finite) > 1 else "")
+            )
         remedies: list[Remedy] = [Standardised(targets=targets >= LARGE), ClipNorm()]
         if case.learning_rate is not None:
             remedies.append(LearningRate(case.learning_rate / 1000))

@@ -174,8 +174,6 @@ def compiled_like(model: Any, other: Any, *, loss: Any = None) -> Any:
 
     optimizer = type(other.optimizer).from_config(other.optimizer.get_config())
     jit_compile = other._compile_config.config["jit_compile"]
-    model.compile(
-        optimizer=optimizer, loss=loss or other.loss, run_eagerly=other.run_eagerly, jit_compile=jit_compile
-    )
+    model.compile(optimizer=optimizer, loss=loss or other.loss, run_eagerly=other.run_eagerly, jit_compile=jit_compile)
     keep_jit_compile(model)
     return model

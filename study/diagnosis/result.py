@@ -1,0 +1,149 @@
+"""`Diagnosis`: what a diagnosis came to, as values and as strict JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from study.models.onset import ModelOnset
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training with a remedy, or of the unchanged model.
+
+    Attributes:
+        seed: Of the trial.
+        loss: Of every update.
+        diverged: Whether it went to NaN.
+        refused: Why the remedy cannot be made to this model; None where it was run.
+    """
+
+    seed: int
+    loss: tuple[float, ...]
+    diverged: bool
+    refused: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """A remedy and what came of it.
+
+    Attributes:
+        id: Of the remedy.
+        change: What to write.
+        size: How much it changes, see `Remedy`.
+        runs: One a seed; empty where it could only be named.
+        why: Why it was not run.
+        budget: Updates that a survivor ran.
+    """
+
+    id: str
+    change: str
+    size: int
+    runs: tuple[Run, ...]
+    why: str | None
+    budget: int
+
+    @property
+    def survived(self) -> int:
+        return sum(not run.diverged for run in self.runs)
+
+    @property
+    def holds(self) -> bool:
+        """Whether it was run and no seed went to NaN."""
+        return bool(self.runs) and self.survived == len(self.runs)
+
+    @property
+    def loss_before(self) -> float | None:
+        """Median over the seeds of the first update's loss, with the remedy in place."""
+        return _median([run.loss[0] for run in self.runs if run.loss])
+
+    @property
+    def loss_after(self) -> float | None:
+        """Median over the survivors of the mean loss of the last tenth of the updates."""
+        ends = [run.loss[-max(1, len(run.loss) // 10) :] for run in self.runs if not run.diverged and run.loss]
+        return _median([sum(end) / len(end) for end in ends])
+
+    @property
+    def learns(self) -> bool:
+        """Whether the loss at the end is lower than at the start, by a twentieth or more."""
+        before, after = self.loss_before, self.loss_after
+        return before is not None and after is not None and after < before - 0.05 * abs(before)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the JSON has it."""
+        values = {
+            "id": self.id,
+            "change": self.change,
+            "trials": len(self.runs),
+            "survived": self.survived,
+            "updates": self.budget,
+            "loss_before": self.loss_before,
+            "loss_after": self.loss_after,
+            "run": bool(self.runs),
+        }
+        if self.why is not None:
+            values["why"] = self.why
+        elif self.survived and not self.learns:
+            values["note"] = "survives without learning: its loss ends no lower than it began"
+        return values
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concluded:
+    """A cause that a diagnosis concludes, with its evidence."""
+
+    id: str
+    weight: float
+    sentence: str
+    evidence: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the JSON has it."""
+        return {"id": self.id, "sentence": self.sentence, "evidence": list(self.evidence)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """The answer.
+
+    Attributes:
+        diverged: Whether the unchanged model goes to NaN.
+        time_to_nan: At which update; None where it does not.
+        onset: The first number that was not finite.
+        cause: The likeliest; None where nothing goes wrong.
+        also: Other causes, less likely.
+        remedies: Best first.
+        healthy: What was measured where nothing goes wrong, in a sentence.
+    """
+
+    diverged: bool
+    time_to_nan: int | None
+    onset: ModelOnset | None
+    cause: Concluded | None
+    also: Sequence[Concluded]
+    remedies: Sequence[Tried]
+    healthy: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the JSON has it."""
+        return {
+            "outcome": "diverged" if self.diverged else "survived",
+            "time_to_nan": self.time_to_nan,
+            "onset": self.onset and self.onset.as_dict(),
+            "cause": self.cause and self.cause.as_dict(),
+            "also": [cause.as_dict() for cause in self.also],
+            "remedies": [tried.as_dict() for tried in self.remedies],
+            **({"healthy": self.healthy} if self.healthy else {}),
+        }
+
+
+def _median(values: Sequence[float]) -> float | None:
+    known = sorted(value for value in values if math.isfinite(value))
+    if not known:
+        return None
+    middle = len(known) // 2
+    return known[middle] if len(known) % 2 else (known[middle - 1] + known[middle]) / 2
