@@ -22,10 +22,10 @@ SEEDS = 3
 LEAST = 0.25
 """Weight below which a cause is not named."""
 
-SMALLEST, LARGEST = 20, 4
+SMALLEST, LARGEST = 40, 4
 """A remedy runs to this many updates at least, or so many times the updates to NaN, within the budget."""
 
-DECADES = 12
+DECADES = 12.0
 """How far down a learning rate is looked for, in factors of ten."""
 
 
@@ -91,7 +91,7 @@ def _remedies(findings: Mapping[str, Finding], case: Case) -> list[Remedy]:
             remedies.setdefault(remedy.id, remedy)
     decided = next(iter(findings.values())).weight >= 0.9 if findings else False
     if case.learning_rate is not None and not case.at_once and not decided:
-        remedies.setdefault(LearningRate.id, LearningRate(case.learning_rate / 100))
+        remedies.setdefault(LearningRate.id, LearningRate(case.learning_rate, 2.0))
     return list(remedies.values())
 
 
@@ -140,32 +140,27 @@ class _Trials:
         return [one.result() for one in waiting]
 
     def _learning_rate(self, first: LearningRate) -> Tried:
-        """The largest learning rate that holds, to a factor of about three, by bisection of its logarithm."""
-        start = first.value
-        exponents = [0.0, *(float(2**k) for k in range(4) if 2**k <= DECADES), float(DECADES)]
-        holds: float | None = None
-        fails = -math.inf
-        for exponent in exponents:
-            if self._left < SEEDS + 1:
-                break
-            value = start * 10**-exponent
-            self._say(f"trying: learning_rate={value:.3g}")
-            (run,) = self._runs(LearningRate(value), [0])
+        """The largest learning rate that holds, to a factor of about three, by bisection of its logarithm.
+
+        Exponents are of 10, below the learning rate that goes to NaN.
+        """
+        fails, holds, exponent = 0.0, math.inf, first.decades
+        while holds - fails > 0.5 and self._left > SEEDS and time.monotonic() < self._deadline:
+            tried = first.lowered(exponent)
+            self._say(f"trying: {tried.change}")
+            (run,) = self._runs(tried, [0])
             if run.refused:
                 return self._named(first, run.refused)
-            if not run.diverged:
+            if run.diverged:
+                fails = exponent
+                if exponent >= DECADES:
+                    return replace(self._named(tried, ""), runs=(run,), why=None)
+            else:
                 holds = exponent
-                break
-            fails = exponent
-        if holds is None:
-            return replace(
-                self._named(first, ""), runs=(Run(seed=self._config.seed, loss=run.loss, diverged=True),), why=None
-            )
-        while holds - fails > 0.5 and fails >= 0 and self._left >= SEEDS + 1:
-            middle = (holds + fails) / 2
-            (run,) = self._runs(LearningRate(start * 10**-middle), [0])
-            holds, fails = (holds, middle) if run.diverged else (middle, fails)
-        return self._tried(LearningRate(start * 10**-holds))
+            exponent = min(2 * exponent, DECADES) if math.isinf(holds) else (fails + holds) / 2
+        if math.isinf(holds):
+            return self._named(first, "the trials or the time were spent before one was found")
+        return self._tried(first.lowered(holds))
 
 
 def _concluded(findings: Mapping[str, Finding], tried: Mapping[str, Tried]) -> list[Concluded]:

@@ -22,7 +22,7 @@ class ExplodingGradient(Cause):
             return None
         remedies: list[Remedy] = [ClipNorm()]
         if case.learning_rate is not None:
-            remedies.append(LearningRate(case.learning_rate / 10))
+            remedies.append(LearningRate(case.learning_rate, 1.0))
         remedies.append(SmallerInitialWeights())
         return Finding(
             weight=0.86,

@@ -19,14 +19,14 @@ class LearningRateTooHigh(Cause):
             return None
         finite = [loss for loss in case.loss if abs(loss) < float("inf")]
         rose = len(finite) > 1 and max(finite) > 10 * abs(finite[0]) + 1
-        remedies: list[Remedy] = [LearningRate(case.learning_rate / 100), ClipNorm()]
+        remedies: list[Remedy] = [LearningRate(case.learning_rate, 2.0), ClipNorm()]
         evidence = [f"at its initial weights the loss was finite, {finite[0]:.3g}"] if finite else []
         if rose:
             evidence.append(f"it had risen to {max(finite):.3g} when update {onset.update} overflowed")
         return Finding(
             weight=0.7 if rose or case.largest_output > 1e6 else 0.5,
-            sentence=f"The learning rate of {case.learning_rate:g} is too high: its steps make the loss larger until it "
-            "overflows.",
+            sentence=f"The learning rate of {case.learning_rate:g} is too high: each step makes the loss larger, until "
+            "it overflows.",
             evidence=tuple(evidence),
             remedies=remedies,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from study.diagnosis.case import Case
 from study.diagnosis.causes.base import Cause, Finding, made_of_tame_numbers, operands, operation, place, shown
-from study.diagnosis.causes.domain import what_to_write
+from study.diagnosis.causes.domain import DOMAIN, what_to_write
 from study.diagnosis.remedies import FromLogits, LineOfCode
 
 
@@ -17,7 +17,7 @@ class LossOutOfDomain(Cause):
     def examine(self, case: Case) -> Finding | None:
         if case.onset is None or case.onset.phase != "loss" or not made_of_tame_numbers(case):
             return None
-        if operation(case) in ("square", "multiply", "add", "subtract", "mean", "sum", "squared_difference"):
+        if operation(case) not in DOMAIN and not operands(case):
             return None
         given = operands(case)
         return Finding(

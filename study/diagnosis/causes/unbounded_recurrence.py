@@ -32,7 +32,7 @@ class UnboundedRecurrence(Cause):
         ]
         remedies: list[Remedy] = [BoundedActivation()]
         if case.learning_rate is not None:
-            remedies.append(LearningRate(case.learning_rate / 30))
+            remedies.append(LearningRate(case.learning_rate, 1.5))
         remedies += [ClipNorm(), Normalised()]
         return Finding(
             weight=0.93 if inside or case.onset.phase in ("forward", "backward") else 0.85,

@@ -37,7 +37,7 @@ class UnscaledData(Cause):
             )
         remedies: list[Remedy] = [Standardised(targets=targets >= LARGE), ClipNorm()]
         if case.learning_rate is not None:
-            remedies.append(LearningRate(case.learning_rate / 1000))
+            remedies.append(LearningRate(case.learning_rate, 4.0))
         return Finding(
             weight=0.9 if max(inputs, targets) >= 500 else 0.72,
             sentence="The inputs or targets are so large that the first updates overflow.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from study.diagnosis.remedies.base import CannotChange, Remedy
@@ -13,15 +13,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LearningRate(Remedy):
-    """A learning rate smaller by a factor."""
+    """A learning rate lower by so many powers of ten."""
 
     id = "learning_rate"
     size = 1
-    value: float
+    from_value: float
+    decades: float
+
+    def lowered(self, decades: float) -> LearningRate:
+        """The same with another number of powers of ten."""
+        return replace(self, decades=decades)
+
+    @property
+    def value(self) -> float:
+        return float(f"{self.from_value * 10**-self.decades:.2g}")
 
     @property
     def change(self) -> str:
-        return f"learning_rate={self.value:.3g}"
+        return f"learning_rate={self.value:g}"
 
     def apply(self, prepared: Prepared) -> Prepared:
         from study.models.blame import ModelError
