@@ -9,8 +9,6 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from study.cli.command import interruptible, plain_console
@@ -61,7 +59,14 @@ class Losses:
         self._first: tuple[int, float] | None = None
         self._update = 0
         self._loss = 0.0
-        self._live = Live(console=console, get_renderable=self._display, refresh_per_second=4, transient=True)
+        self._live = Live(
+            console=console,
+            get_renderable=self._display,
+            refresh_per_second=4,
+            transient=True,
+            # Where the code under training has redirected it meanwhile, it would be put back wrongly.
+            redirect_stdout=False,
+        )
 
     def __enter__(self) -> Losses:
         return self
@@ -95,9 +100,5 @@ class Losses:
         rate = (self._update - update) / max(time.monotonic() - began, 1e-9)
         return f"; {rate:.2g} updates/s; at most {shown_duration((self._updates - self._update) / rate)} left"
 
-    def _display(self) -> Table:
-        row = Table.grid(padding=(0, 2))
-        row.add_row(
-            ProgressBar(total=self._updates, completed=self._update, width=30), Text(f"{self._state()}{self._pace()}")
-        )
-        return row
+    def _display(self) -> Text:
+        return Text(f"{self._state()}{self._pace()}", no_wrap=True, overflow="ellipsis")

@@ -93,11 +93,13 @@ def _trial_of_file(path: Path, assignments: tuple[str, ...]) -> TrialResult[Mode
 
     file = ModelFile.read(path)
     from study.models.signature import design_of
-    from study.models.trial import run
 
     design = design_of(file)
     config = design.config(design.axes.parse_assignments(assignments), where="--set")
-    return run([config], file=file)[0]
+    with followed(config.updates) as on_update:
+        from study.models.trial import run
+
+        return run([config], file=file, on_update=lambda _, update, loss: on_update(update, loss))[0]
 
 
 def _print(result: TrialResult[Config], *, as_json: bool, verdict: Callable[[TrialResult[Config]], str]) -> None:

@@ -6,11 +6,13 @@ import math
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+from study.engine import OnUpdate
 from study.engine.runtime import device_name, keras
 from study.models.blame import ModelError, last_line, message, sentence
 from study.models.config import ModelConfig
@@ -25,20 +27,30 @@ NAME = "keras"
 """Of the engine: Keras's own training step."""
 
 
-def run(configs: Sequence[ModelConfig], *, file: ModelFile) -> list[TrialResult[ModelConfig]]:
+def run(
+    configs: Sequence[ModelConfig], *, file: ModelFile, on_update: OnUpdate | None = None
+) -> list[TrialResult[ModelConfig]]:
     """Train every configuration of a model file, one after another.
+
+    Args:
+        configs: The trials.
+        file: The model file.
+        on_update: Is told of every update, see `study.engine.OnUpdate`.
 
     Raises:
         ModelError: The file, or what its functions return, cannot be trained.
     """
-    return [run_trial(config, file=file) for config in configs]
+    tells = [on_update and partial(on_update, place) for place in range(len(configs))]
+    return [run_trial(config, file=file, on_update=tell) for config, tell in zip(configs, tells, strict=True)]
 
 
-def run_trial(config: ModelConfig, *, file: ModelFile) -> TrialResult[ModelConfig]:
+def run_trial(
+    config: ModelConfig, *, file: ModelFile, on_update: Callable[[int, float], None] | None = None
+) -> TrialResult[ModelConfig]:
     """Train until the first loss that is not finite, or to the budget."""
     start = time.perf_counter()
     with redirect_stdout(sys.stderr):  # what the user's code prints is none of the answer
-        trained = train(prepare(file, config))
+        trained = train(prepare(file, config), on_update=on_update)
     return TrialResult(
         config=config,
         loss=trained.loss,
@@ -68,18 +80,19 @@ class Trained:
         return not math.isfinite(self.loss[-1])
 
 
-def train(prepared: Prepared, *, locate: bool = True) -> Trained:
+def train(prepared: Prepared, *, locate: bool = True, on_update: Callable[[int, float], None] | None = None) -> Trained:
     """Train a model that is ready, and say where its numbers stopped being finite.
 
     Args:
         prepared: The trial.
         locate: Whether to look for the onset, which takes a repetition of the update.
+        on_update: Is told the number and the loss of every update; what it raises ends the training.
 
     Raises:
         ModelError: The data do not fit the model, there is no update to make, or the user's code raises an exception.
     """
     budget = prepared.config.updates
-    loop = _Loop(prepared.model, name=prepared.file.name, budget=budget)
+    loop = _Loop(prepared.model, name=prepared.file.name, budget=budget, on_update=on_update)
     prepared.model.train_function = loop
     with _telling(prepared, loop), warnings.catch_warnings():
         for said_by_keras in ("Your input ran out of data", "`shuffle=True` was passed", "The model does not have any"):
@@ -98,13 +111,17 @@ class _Loop:
         model: Compiled.
         name: Of the model file.
         budget: The largest number of updates.
+        on_update: Is told the number and the loss of every update.
 
     Attributes:
         event: The first update that left something that is not finite; None where there is none.
     """
 
-    def __init__(self, model: keras.Model, *, name: str, budget: int) -> None:
+    def __init__(
+        self, model: keras.Model, *, name: str, budget: int, on_update: Callable[[int, float], None] | None
+    ) -> None:
         self.model = model
+        self._on_update = on_update
         self.name = name
         self.budget = budget
         self.step = WatchedStep(model, each_loss=True)
@@ -119,6 +136,7 @@ class _Loop:
 
     def __call__(self, iterator: Iterator[Any]) -> Mapping[str, Any]:
         first = not self.step.updates
+        known = len(self.step.losses)
         logs = self.step(iterator)
         if first:
             self._check(logs)
@@ -127,6 +145,9 @@ class _Loop:
             self.event = found
         if not math.isfinite(self.step.losses[-1]) or self.step.updates >= self.budget:
             self.model.stop_training = True
+        if self._on_update is not None:
+            for update, loss in enumerate(self.step.losses[known : self.budget], start=known + 1):
+                self._on_update(update, loss)
         return logs
 
     def _check(self, logs: Mapping[str, Any]) -> None:
