@@ -19,10 +19,11 @@ import pandas as pd
 from study.analysis.table_axes import axes_of, read_axes, with_axes
 from study.trial.axes import BUDGET, Axes, Axis, Kind, column_of
 from study.trial.config import EXAMPLE
+from study.trial.divergence import NONFINITE, TAKES, Divergence, divergence_of
 from study.trial.errors import UserError
-from study.trial.result import OUTCOMES
+from study.trial.outcome import LOSS_THRESHOLD, OUTCOMES
 from study.trial.timeline import LOSS_EXCEEDED, TIMELINE, timeline_column
-from study.trial.words import PHASES
+from study.trial.words import PHASES, number_words
 
 ColumnType = Literal["Int64", "float64", "boolean", "str"]
 
@@ -61,7 +62,7 @@ _OUTCOME = (
         name="time_to_nan",
         dtype="Int64",
         unit="update",
-        meaning="1-based number of the first update whose loss is not finite; missing unless the trial diverged",
+        meaning="1-based number of the first update whose loss is what `divergence` says; missing unless it diverged",
     ),
     Column(
         name="updates",
@@ -69,13 +70,25 @@ _OUTCOME = (
         unit="updates",
         meaning="updates run, the diverging one included; a survivor's time-to-NaN is right-censored here",
     ),
+    _optional("divergence", "str", "", f"the event that ends a trial: {TAKES}; missing of failed trials"),
+    _optional(
+        "exploded",
+        "boolean",
+        "",
+        f"whether it survived with a loss above {LOSS_THRESHOLD:g} at some update; missing of failed trials",
+    ),
     _optional("wall_seconds", "float64", "s", "wall-clock time of the trial"),
 )
 
 _ABOUT = (
     _optional("engine", "str", "", "engine that trained it: compiled or reference"),
     _optional("device", "str", "", "what trained it: CPU, or the GPU's name"),
-    _optional("loss_at_divergence", "str", "", "the loss that was not finite: nan, inf or -inf"),
+    _optional(
+        "loss_at_divergence",
+        "str",
+        "",
+        "the loss that ended the trial: not a number, plus infinity, minus infinity, or a number",
+    ),
     _optional("failure", "str", "", "why a failed trial has no result"),
     _optional("run_id", "str", "", "MLflow run"),
 )
@@ -100,7 +113,12 @@ _ONSET = (
     _optional("onset_sample", "Int64", "", "its sample in the batch, from 0"),
     _optional("onset_row", "Int64", "", "its row in the user's arrays, from 0; missing where there are none"),
     _optional("onset_unit", "Int64", "", "its unit, from 0"),
-    _optional("onset_value", "str", "", "what it was: inf, -inf or nan, or a number close to the largest"),
+    _optional(
+        "onset_value",
+        "str",
+        "",
+        "what it was: not a number, plus infinity, minus infinity, or a number close to the largest",
+    ),
     _optional("onset_source", "str", "", "line of the user's code that computed it, `file.py:12`"),
     _optional("onset_warning", "str", "", "what is wrong with the trial's data, or with the finding"),
 )
@@ -197,6 +215,7 @@ def as_results(table: pd.DataFrame, *, where: str = "the results table") -> pd.D
             f"{where}: lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)} of a results table"
         )
     table = table.reset_index(drop=True)
+    table = table.assign(**_by_event(table))
     columns = {
         column.name: _typed(table[column.name], column, where=where)
         if column.name in table
@@ -217,6 +236,45 @@ def _with_later_axes(table: pd.DataFrame, axes: Axes) -> pd.DataFrame:
             given = table[column] if column in table else pd.Series(None, index=table.index, dtype=object)
             table = table.assign(**{column: given.astype(object).where(given.notna(), axis.default)})
     return table
+
+
+def _by_event(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """What a table of an earlier version leaves unsaid, its one event, or says otherwise: `nan` for the words."""
+    ran, survived = table["outcome"] != "failed", table["outcome"] == "survived"
+
+    def given(name: str) -> pd.Series:
+        return table[name] if name in table else pd.Series(None, index=table.index, dtype=object)
+
+    above = survived & given(LOSS_EXCEEDED).notna()
+    words = {
+        name: given(name).map(lambda number: number_words(str(number)), na_action="ignore")
+        for name in WITH_WORDS
+        if name in table
+    }
+    return {
+        "divergence": given("divergence").astype(object).where(given("divergence").notna() | ~ran, str(NONFINITE)),
+        "exploded": given("exploded").astype(object).where(given("exploded").notna() | ~ran, above),
+        **words,
+    }
+
+
+WITH_WORDS = ("loss_at_divergence", "onset_value")
+"""Columns of numbers that may not be finite, and are then words."""
+
+
+def event_of(table: pd.DataFrame) -> Divergence:
+    """The event that the trials of a results table end at: what is meant by `diverged` in it.
+
+    Raises:
+        UserError: They end at different ones, or at none that is known.
+    """
+    events = sorted(set(table["divergence"].dropna())) if "divergence" in table else []
+    if len(events) > 1:
+        raise UserError(f"divergence: the trials end at {' and '.join(events)}; analyse those of one event at a time")
+    try:
+        return divergence_of(events[0]) if events else NONFINITE
+    except ValueError:
+        raise UserError(f"divergence={events[0]} is not allowed; divergence takes {TAKES}") from None
 
 
 def _pandas_type(dtype: ColumnType) -> Any:

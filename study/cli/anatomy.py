@@ -46,7 +46,9 @@ def anatomy(run_id: str, out: Path | None, opens: bool) -> None:
     with followed(tracked.result.config.updates) as on_update:
         from study.report.anatomy import page_of
 
-        result, page, warnings = page_of(tracked.result.config, about, on_update=on_update)
+        result, page, warnings = page_of(
+            tracked.result.config, about, divergence=tracked.result.divergence, on_update=on_update
+        )
     for sentence in warnings:
         click.echo(f"Warning: {sentence}", err=True)
     click.echo(verdict(result))

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from study.engine import DEFAULT_ENGINE, ENGINES
+from study.trial.divergence import TAKES, Divergence, divergence_of
 from study.trial.errors import UserError
 
 set_option = click.option(
@@ -30,3 +31,22 @@ def refuse_engine() -> None:
     """Refuse `--engine` beside `--model`."""
     if click.get_current_context().get_parameter_source("engine") is not click.core.ParameterSource.DEFAULT:
         raise UserError("--engine: trains the built-in example; a model file is trained by Keras's own training step")
+
+
+class _Event(click.ParamType[Divergence]):
+    """What ends a trial: `nonfinite` or `loss_above=10`."""
+
+    name = "EVENT"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Divergence:
+        try:
+            return divergence_of(value)
+        except ValueError:
+            raise UserError(f"--divergence {value}: takes {TAKES}, for example loss_above=10") from None
+
+
+divergence_option = click.option(
+    "--divergence",
+    type=_Event(),
+    help=f"What counts as divergence and ends a trial: {TAKES}. [default: nonfinite, or what the space's file says]",
+)

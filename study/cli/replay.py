@@ -29,6 +29,7 @@ def replay(run_id: str) -> None:
             [recorded.config],
             engine=recorded.engine,
             population=recorded.population,
+            divergence=recorded.divergence,
             on_update=lambda _, update, loss: on_update(update, loss),
         )[0]
     update = first_difference(recorded, again)

@@ -8,7 +8,8 @@ import click
 
 from study.cli.command import KEPT, Command, command_line, interruptible, plain_console
 from study.cli.names import study_name
-from study.cli.options import engine_option, set_option, storage_option
+from study.cli.options import divergence_option, engine_option, set_option, storage_option
+from study.trial.divergence import Divergence
 
 
 @click.command(cls=Command)
@@ -34,6 +35,7 @@ from study.cli.options import engine_option, set_option, storage_option
     "--anatomy/--no-anatomy", default=True, show_default=True, help="Write pages of a few exemplary trials at the end."
 )
 @set_option
+@divergence_option
 @storage_option
 @engine_option
 def sweep(
@@ -47,6 +49,7 @@ def sweep(
     patience: float,
     anatomy: bool,
     assignments: tuple[str, ...],
+    divergence: Divergence | None,
     storage: str | None,
     engine: str,
 ) -> None:
@@ -56,6 +59,8 @@ def sweep(
     when the same command is given again; nothing that was finished is lost or run twice.
     """
     with interruptible(KEPT) as stop:
+        from dataclasses import replace
+
         from study.space.file import load
         from study.space.search_space import check_trials
         from study.trial.config import parse_assignments
@@ -63,6 +68,8 @@ def sweep(
         from study.trial.home import Home
 
         parsed = load(space, folders=space_folders(), overrides=parse_assignments(assignments))
+        if divergence is not None:
+            parsed = replace(parsed, divergence=divergence)
         if trials is not None:
             parsed = check_trials(parsed, trials)
         from study.report.page_task import draw

@@ -10,9 +10,10 @@ import click
 
 from study.cli.command import Command
 from study.cli.losses import followed
-from study.cli.options import engine_option, model_option, refuse_engine, set_option
+from study.cli.options import divergence_option, engine_option, model_option, refuse_engine, set_option
 from study.cli.page_file import check_writable, open_page, page_file, write_page
 from study.engine import DEFAULT_ENGINE
+from study.trial.divergence import NONFINITE, Divergence
 from study.trial.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,12 +27,20 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @model_option
 @set_option
+@divergence_option
 @engine_option
 @click.option("--json", "as_json", is_flag=True, help="Print one strict JSON object and nothing else.")
 @click.option(
     "--anatomy", type=page_file, help="An HTML file to write: the trial, update by update; see study anatomy."
 )
-def trial(model: Path | None, assignments: tuple[str, ...], engine: str, as_json: bool, anatomy: Path | None) -> None:
+def trial(
+    model: Path | None,
+    assignments: tuple[str, ...],
+    divergence: Divergence | None,
+    engine: str,
+    as_json: bool,
+    anatomy: Path | None,
+) -> None:
     """Run one trial: the minimal reproducible example unless told otherwise.
 
     \b
@@ -45,15 +54,17 @@ def trial(model: Path | None, assignments: tuple[str, ...], engine: str, as_json
             raise UserError("--anatomy: draws the built-in example alone so far, not --model")
         from study.models.sentence import verdict as verdict_of_model
 
-        _print(_trial_of_file(model, assignments), as_json=as_json, verdict=verdict_of_model)
+        of_model = _trial_of_file(model, assignments, divergence=divergence or NONFINITE)
+        _print(of_model, as_json=as_json, verdict=verdict_of_model)
         return
     from study.trial.config import TrialConfig, parse_assignments
 
     config = TrialConfig.parse(parse_assignments(assignments), where="--set")
+    event = divergence or NONFINITE
     if anatomy is not None:
         check_writable(anatomy, option="--anatomy")
     with followed(config.updates) as on_update:
-        result, page = _train(config, engine=engine, draws=anatomy is not None, on_update=on_update)
+        result, page = _train(config, engine=engine, divergence=event, draws=anatomy is not None, on_update=on_update)
     from study.trial.sentence import verdict
 
     _print(result, as_json=as_json, verdict=verdict)
@@ -65,30 +76,42 @@ def trial(model: Path | None, assignments: tuple[str, ...], engine: str, as_json
 
 
 def _train(
-    config: TrialConfig, *, engine: str, draws: bool, on_update: Callable[[int, float], None]
+    config: TrialConfig,
+    *,
+    engine: str,
+    divergence: Divergence,
+    draws: bool,
+    on_update: Callable[[int, float], None],
 ) -> tuple[TrialResult, str | None]:
     """The trial's result, and its page where one is to be drawn."""
     from study.engine import run
 
     if engine == DEFAULT_ENGINE and draws:
-        return _page(config, None, on_update=on_update)
-    result = run([config], engine=engine, on_update=lambda _, update, loss: on_update(update, loss))[0]
-    return result, _page(config, result, on_update=on_update)[1] if draws else None
+        return _page(config, None, divergence=divergence, on_update=on_update)
+    result = run(
+        [config], engine=engine, divergence=divergence, on_update=lambda _, update, loss: on_update(update, loss)
+    )[0]
+    return result, _page(config, result, divergence=divergence, on_update=on_update)[1] if draws else None
 
 
 def _page(
-    config: TrialConfig, recorded: TrialResult | None, *, on_update: Callable[[int, float], None]
+    config: TrialConfig,
+    recorded: TrialResult | None,
+    *,
+    divergence: Divergence,
+    on_update: Callable[[int, float], None],
 ) -> tuple[TrialResult, str]:
     from study.report.anatomy import page_of
     from study.report.pages.anatomy import About
     from study.trial.environment import versions
 
     title = f"{config.activation} lr={config.learning_rate:.2g} {config.layers}x{config.units}"
-    result, page, _ = page_of(config, About(title=title, recorded=recorded, versions=versions()), on_update=on_update)
+    about = About(title=title, recorded=recorded, versions=versions())
+    result, page, _ = page_of(config, about, divergence=divergence, on_update=on_update)
     return result, page
 
 
-def _trial_of_file(path: Path, assignments: tuple[str, ...]) -> TrialResult[ModelConfig]:
+def _trial_of_file(path: Path, assignments: tuple[str, ...], *, divergence: Divergence) -> TrialResult[ModelConfig]:
     from study.models.file import ModelFile
 
     file = ModelFile.read(path)
@@ -99,7 +122,12 @@ def _trial_of_file(path: Path, assignments: tuple[str, ...]) -> TrialResult[Mode
     with followed(config.updates) as on_update:
         from study.models.trial import run
 
-        return run([config], file=file, on_update=lambda _, update, loss: on_update(update, loss))[0]
+        return run(
+            [config],
+            file=file,
+            divergence=divergence,
+            on_update=lambda _, update, loss: on_update(update, loss),
+        )[0]
 
 
 def _print(result: TrialResult[Config], *, as_json: bool, verdict: Callable[[TrialResult[Config]], str]) -> None:

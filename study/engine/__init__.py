@@ -12,6 +12,7 @@ from importlib import import_module
 
 from study.engine.memory import telling_of_memory
 from study.trial.config import TrialConfig
+from study.trial.divergence import NONFINITE, Divergence
 from study.trial.errors import UserError
 from study.trial.result import TrialResult
 
@@ -47,6 +48,7 @@ def run(
     *,
     engine: str = DEFAULT_ENGINE,
     population: int | None = None,
+    divergence: Divergence = NONFINITE,
     on_update: OnUpdate | None = None,
 ) -> list[TrialResult]:
     """Train every configuration and return the results in the same order.
@@ -56,6 +58,7 @@ def run(
         engine: A name in `ENGINES`.
         population: Number of trials of one structure that a program trains side by side, see `training`; None chooses
             by the device. Whatever else is trained, a trial's numbers are the same for the same population.
+        divergence: The event that ends a trial before its budget.
         on_update: Is told of every update, about once a second; it changes no number.
 
     Raises:
@@ -68,5 +71,7 @@ def run(
     check_population(engine, population)
     how = {"population": population} if engine in SIDE_BY_SIDE else {}
     with telling_of_memory():
-        results: list[TrialResult] = import_module(ENGINES[engine]).run(configs, on_update=on_update, **how)
+        results: list[TrialResult] = import_module(ENGINES[engine]).run(
+            configs, divergence=divergence, on_update=on_update, **how
+        )
     return results

@@ -62,7 +62,7 @@ class Comparison:
     @property
     def same_verdict(self) -> bool:
         """Whether both diverged or both survived."""
-        return self.compiled.outcome == self.reference.outcome
+        return self.compiled.diverged == self.reference.diverged
 
     @property
     def same_time(self) -> bool:
@@ -78,7 +78,7 @@ class Comparison:
     def is_rounding(self) -> bool:
         """Whether the reference differs from itself as much, in each of the three in which the engines differ."""
         losses = self.same_losses or self.difference <= ONE_ROUNDING * self.spread
-        verdict = self.same_verdict or any(result.outcome != self.reference.outcome for result in self.nudged)
+        verdict = self.same_verdict or any(result.diverged != self.reference.diverged for result in self.nudged)
         apart = abs(self.compiled.updates - self.reference.updates)
         time = apart <= 1 or any(2 * abs(result.updates - self.reference.updates) >= apart for result in self.nudged)
         return losses and verdict and time

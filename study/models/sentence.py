@@ -6,7 +6,7 @@ import math
 
 from study.models.config import ModelConfig
 from study.trial.onset import Onset
-from study.trial.phrases import tensor_words
+from study.trial.phrases import exploded, later, tensor_words
 from study.trial.result import TrialResult
 from study.trial.tensor_name import TensorName
 
@@ -21,16 +21,19 @@ CELLS = ("candidate", "cell_state", "activated_cell_state", "hidden_state")
 
 def verdict(result: TrialResult[ModelConfig]) -> str:
     """What went wrong first in a trial, and when the loss followed, in a sentence or two."""
-    onset = result.onset
+    onset, event = result.onset, result.divergence
+    but = f" but exploded: {exploded(result.loss, result.exploded_above)}" if result.outcome.exploded else ""
+    if onset is None and result.diverged:
+        became = event.became(result.loss[-1])
+        return f"At update {result.updates} the loss {became}; no loss and no weight had stopped being finite."
     if onset is None:
-        return f"No loss and no weight stopped being finite in {result.updates} updates."
+        so = f"; the loss stayed finite{but}" if but else ""
+        return f"No loss and no weight stopped being finite in {result.updates} updates{so}."
     if not result.diverged:
-        return f"{sentence(onset)} The loss stayed finite to the end of the budget of {result.updates} updates."
-    later = result.updates - onset.update
-    if not later:
+        return f"{sentence(onset)} The loss {event.stayed()} to the end of the budget of {result.updates} updates{but}."
+    if result.updates == onset.update:
         return sentence(onset)
-    when = "in the next update" if later == 1 else f"{later} updates later"
-    return f"{sentence(onset)} The loss was no longer finite {when}."
+    return f"{sentence(onset)} The loss {event.became(result.loss[-1])} {later(result.updates, than=onset.update)}."
 
 
 def sentence(onset: Onset) -> str:

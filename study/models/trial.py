@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 import warnings
@@ -21,6 +20,8 @@ from study.models.finding import onset_of
 from study.models.onset import ModelOnset
 from study.models.prepared import Prepared, prepare
 from study.models.step import Event, WatchedStep
+from study.trial.divergence import NONFINITE, Divergence
+from study.trial.outcome import far_above
 from study.trial.result import TrialResult
 
 NAME = "keras"
@@ -28,35 +29,49 @@ NAME = "keras"
 
 
 def run(
-    configs: Sequence[ModelConfig], *, file: ModelFile, on_update: OnUpdate | None = None
+    configs: Sequence[ModelConfig],
+    *,
+    file: ModelFile,
+    divergence: Divergence = NONFINITE,
+    on_update: OnUpdate | None = None,
 ) -> list[TrialResult[ModelConfig]]:
     """Train every configuration of a model file, one after another.
 
     Args:
         configs: The trials.
         file: The model file.
+        divergence: The event that ends a trial before its budget.
         on_update: Is told of every update, see `study.engine.OnUpdate`.
 
     Raises:
         ModelError: The file, or what its functions return, cannot be trained.
     """
     tells = [on_update and partial(on_update, place) for place in range(len(configs))]
-    return [run_trial(config, file=file, on_update=tell) for config, tell in zip(configs, tells, strict=True)]
+    return [
+        run_trial(config, file=file, divergence=divergence, on_update=tell)
+        for config, tell in zip(configs, tells, strict=True)
+    ]
 
 
 def run_trial(
-    config: ModelConfig, *, file: ModelFile, on_update: Callable[[int, float], None] | None = None
+    config: ModelConfig,
+    *,
+    file: ModelFile,
+    divergence: Divergence = NONFINITE,
+    on_update: Callable[[int, float], None] | None = None,
 ) -> TrialResult[ModelConfig]:
-    """Train until the first loss that is not finite, or to the budget."""
+    """Train until the event that ends a trial, or to the budget."""
     start = time.perf_counter()
     with redirect_stdout(sys.stderr):  # what the user's code prints is none of the answer
-        trained = train(prepare(file, config), on_update=on_update)
+        trained = train(prepare(file, config), divergence=divergence, on_update=on_update)
     return TrialResult(
         config=config,
         loss=trained.loss,
         engine=NAME,
         device=device_name(),
         seconds=time.perf_counter() - start,
+        divergence=divergence,
+        exploded_above=far_above(trained.loss[0]),
         onset=trained.onset,
     )
 
@@ -66,25 +81,30 @@ class Trained:
     """What came of a training.
 
     Attributes:
-        loss: Of update 1, 2, ...; only the last one can be not finite.
+        loss: Of update 1, 2, ...; only the last one can be the event that ends a trial.
+        diverged: Whether it is.
         onset: The first number that was not finite; None where all were.
         event: The update that it is in.
     """
 
     loss: tuple[float, ...]
+    diverged: bool
     onset: ModelOnset | None
     event: Event | None = None
 
-    @property
-    def diverged(self) -> bool:
-        return not math.isfinite(self.loss[-1])
 
-
-def train(prepared: Prepared, *, locate: bool = True, on_update: Callable[[int, float], None] | None = None) -> Trained:
+def train(
+    prepared: Prepared,
+    *,
+    divergence: Divergence = NONFINITE,
+    locate: bool = True,
+    on_update: Callable[[int, float], None] | None = None,
+) -> Trained:
     """Train a model that is ready, and say where its numbers stopped being finite.
 
     Args:
         prepared: The trial.
+        divergence: The event that ends the training before its budget.
         locate: Whether to look for the onset, which takes a repetition of the update.
         on_update: Is told the number and the loss of every update; what it raises ends the training.
 
@@ -92,16 +112,19 @@ def train(prepared: Prepared, *, locate: bool = True, on_update: Callable[[int, 
         ModelError: The data do not fit the model, there is no update to make, or the user's code raises an exception.
     """
     budget = prepared.config.updates
-    loop = _Loop(prepared.model, name=prepared.file.name, budget=budget, on_update=on_update)
+    loop = _Loop(prepared.model, name=prepared.file.name, budget=budget, divergence=divergence, on_update=on_update)
     prepared.model.train_function = loop
     with _telling(prepared, loop), warnings.catch_warnings():
         for said_by_keras in ("Your input ran out of data", "`shuffle=True` was passed", "The model does not have any"):
             warnings.filterwarnings("ignore", message=said_by_keras)
         prepared.model.fit(prepared.data.for_fit(), epochs=budget, verbose=0)
     loss = loop.loss
-    if len(loss) < budget and math.isfinite(loss[-1]):
+    if len(loss) < budget and not divergence.happened(loss[-1]):
         raise ModelError(f"{prepared.file.name}: data() has no batch any more after {len(loss)} updates of {budget}")
-    return Trained(loss=loss, onset=_onset(prepared, loop.event) if locate else None, event=loop.event)
+    # A call of several updates goes on to its end where their event is no number that is not finite.
+    event = loop.event if loop.event is not None and loop.event.moment.update <= len(loss) else None
+    onset = _onset(prepared, event) if locate else None
+    return Trained(loss=loss, diverged=divergence.happened(loss[-1]), onset=onset, event=event)
 
 
 class _Loop:
@@ -111,6 +134,7 @@ class _Loop:
         model: Compiled.
         name: Of the model file.
         budget: The largest number of updates.
+        divergence: The event that ends the training before.
         on_update: Is told the number and the loss of every update.
 
     Attributes:
@@ -118,21 +142,28 @@ class _Loop:
     """
 
     def __init__(
-        self, model: keras.Model, *, name: str, budget: int, on_update: Callable[[int, float], None] | None
+        self,
+        model: keras.Model,
+        *,
+        name: str,
+        budget: int,
+        divergence: Divergence,
+        on_update: Callable[[int, float], None] | None,
     ) -> None:
         self.model = model
         self._on_update = on_update
         self.name = name
         self.budget = budget
+        self.divergence = divergence
         self.step = WatchedStep(model, each_loss=True)
         self.event: Event | None = None
 
     @property
     def loss(self) -> tuple[float, ...]:
-        """Of every update within the budget, to the first that is not finite."""
+        """Of every update within the budget, to the event."""
         losses = self.step.losses[: self.budget]
-        ends = [number for number, loss in enumerate(losses, start=1) if not math.isfinite(loss)]
-        return tuple(losses[: ends[0]] if ends else losses)
+        ends = (number for number, loss in enumerate(losses, start=1) if self.divergence.happened(loss))
+        return tuple(losses[: next(ends, self.budget)])
 
     def __call__(self, iterator: Iterator[Any]) -> Mapping[str, Any]:
         first = not self.step.updates
@@ -143,7 +174,8 @@ class _Loop:
         found, self.step.event = self.step.event, None
         if found is not None and self.event is None and found.moment.update <= self.budget:
             self.event = found
-        if not math.isfinite(self.step.losses[-1]) or self.step.updates >= self.budget:
+        of_this_call = self.step.losses[-self.model.steps_per_execution :]
+        if any(map(self.divergence.happened, of_this_call)) or self.step.updates >= self.budget:
             self.model.stop_training = True
         if self._on_update is not None:
             for update, loss in enumerate(self.step.losses[known : self.budget], start=known + 1):

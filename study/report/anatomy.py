@@ -8,18 +8,24 @@ from typing import Any
 
 from study.report.pages.anatomy import About, render, warnings
 from study.trial.config import TrialConfig
+from study.trial.divergence import NONFINITE, Divergence
 from study.trial.environment import versions
 from study.trial.result import TrialResult
 
 
 def page_of(
-    config: TrialConfig, about: About, *, on_update: Callable[[int, float], None] | None = None
+    config: TrialConfig,
+    about: About,
+    *,
+    divergence: Divergence = NONFINITE,
+    on_update: Callable[[int, float], None] | None = None,
 ) -> tuple[TrialResult, str, list[str]]:
     """Train a trial again and draw it.
 
     Args:
         config: The trial.
         about: What a reader of the page has to know beside.
+        divergence: The event that ends the trial before its budget.
         on_update: Is told the number and the loss of every update.
 
     Returns:
@@ -27,7 +33,7 @@ def page_of(
     """
     from study.engine.onset.anatomy import anatomy_of
 
-    anatomy = anatomy_of(config, on_update=on_update)
+    anatomy = anatomy_of(config, divergence=divergence, on_update=on_update)
     return anatomy.result, render(anatomy, about), warnings(anatomy, about)
 
 
@@ -40,4 +46,5 @@ def page_text(recorded: str, about: str) -> str:
     """
     result = TrialResult.from_json(recorded)
     values: dict[str, Any] = json.loads(about)
-    return page_of(result.config, About(recorded=result, versions=versions(), **values))[1]
+    about_run = About(recorded=result, versions=versions(), **values)
+    return page_of(result.config, about_run, divergence=result.divergence)[1]

@@ -1,6 +1,6 @@
 """Reads a search space file and checks it.
 
-A file is YAML with the keys `about`, `fixed`, `parameters`, `updates`, `trials`, `replicates` and
+A file is YAML with the keys `about`, `fixed`, `parameters`, `updates`, `divergence`, `trials`, `replicates` and
 `sampler`; the README describes them. Instead of what is varied and how, it can list its `configurations`. Every
 mistake a file can hold raises `UserError` here, so that no trial of a running sweep meets it.
 """
@@ -27,11 +27,12 @@ from study.trial.config import (
     kind_of,
     unknown_axis,
 )
+from study.trial.divergence import NONFINITE, TAKES_IN_A_FILE, Divergence, divergence_of
 from study.trial.errors import UserError
 
 SAMPLERS = "sobol, random, grid, {tpe: shortest} or {tpe: longest}"
-KEYS = ("about", "fixed", "parameters", "updates", "trials", "replicates", "sampler", "configurations")
-LISTED_KEYS = ("about", "fixed", "updates", "configurations")
+KEYS = ("about", "fixed", "parameters", "updates", "divergence", "trials", "replicates", "sampler", "configurations")
+LISTED_KEYS = ("about", "fixed", "updates", "divergence", "configurations")
 PARAMETER_KEYS = ("low", "high", "log", "step", "points", "choices", "when")
 
 
@@ -168,6 +169,7 @@ class _Parser:
             replicates=replicates,
             sampler=sampler,
             hunt=hunt,
+            divergence=self.divergence(content.get("divergence")),
             source=self.source,
         )
         if space.varies_seed and replicates > 1:
@@ -192,7 +194,9 @@ class _Parser:
                 raise self.fail(place, f"takes a mapping from axis names, not {shown(entry)}")
             values = {**common, **entry, **overrides}
             configs.append(TrialConfig.parse(values, where=f"{self.source}: {place}"))
-        return SearchSpace.listed(configs, about=about, source=self.source)
+        return SearchSpace.listed(
+            configs, about=about, source=self.source, divergence=self.divergence(content.get("divergence"))
+        )
 
     def mapping(self, key: str, value: Any) -> dict[Any, Any]:
         if value is None:
@@ -355,6 +359,12 @@ class _Parser:
         if isinstance(given, dict) and list(given) == ["tpe"] and given["tpe"] in ("shortest", "longest"):
             return "tpe", given["tpe"]
         raise self.fail("sampler", f"takes {SAMPLERS}, not {shown(given)}")
+
+    def divergence(self, given: Any) -> Divergence:
+        try:
+            return NONFINITE if given is None else divergence_of(given)
+        except ValueError:
+            raise self.fail("divergence", f"takes {TAKES_IN_A_FILE}, not {shown(given)}") from None
 
     def check_combinations(self, space: SearchSpace) -> None:
         """No trial that the space can draw may be refused by `TrialConfig`."""

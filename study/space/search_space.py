@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import yaml
 
 from study.trial.config import AXES, AxisValue, TrialConfig, as_text
+from study.trial.divergence import NONFINITE, Divergence, in_a_file
 from study.trial.errors import UserError
 
 if TYPE_CHECKING:
@@ -104,13 +105,17 @@ class SearchSpace:
     sampler: Literal["sobol", "random", "grid", "tpe", "listed"] = "sobol"
     hunt: Literal["shortest", "longest"] | None = None
     """Which time-to-NaN the TPE sampler looks for."""
+    divergence: Divergence = NONFINITE
+    """The event that ends a trial before its budget."""
     configurations: tuple[TrialConfig, ...] = ()
     """Of a listed space: every trial, seeds and budgets included; one listed twice is run twice."""
     source: str = field(default="", compare=False)
     """Where the space was read from."""
 
     @classmethod
-    def listed(cls, configurations: Iterable[TrialConfig], *, about: str, source: str) -> Self:
+    def listed(
+        cls, configurations: Iterable[TrialConfig], *, about: str, source: str, divergence: Divergence = NONFINITE
+    ) -> Self:
         """The space that has these trials and no others, in this order.
 
         Its `parameters` say what differs between them, seeds and budgets aside.
@@ -129,6 +134,7 @@ class SearchSpace:
             updates=max(config.updates for config in listed),
             trials=len(listed),
             sampler="listed",
+            divergence=divergence,
             configurations=listed,
             source=source,
         )
@@ -186,8 +192,11 @@ class SearchSpace:
 
     def as_dict(self) -> dict[str, Any]:
         """The space in the form of its file."""
+        # Unsaid where it is the usual one, as in the files of studies that knew no other.
+        event = {} if self.divergence == NONFINITE else {"divergence": in_a_file(self.divergence)}
         if self.sampler == "listed":
-            return {"about": self.about, "configurations": [_differences(config) for config in self.configurations]}
+            configurations = [_differences(config) for config in self.configurations]
+            return {"about": self.about, **event, "configurations": configurations}
         parameters: dict[str, Any] = {}
         for axis, parameter in self.parameters.items():
             if isinstance(parameter, Choices):
@@ -205,6 +214,7 @@ class SearchSpace:
             "fixed": {axis: _yaml_value(value) for axis, value in self.fixed.items()},
             "parameters": parameters,
             "updates": self.updates,
+            **event,
             "trials": self.trials,
             "replicates": self.replicates,
             "sampler": {"tpe": self.hunt} if self.sampler == "tpe" else self.sampler,

@@ -9,7 +9,7 @@ from study.sweep.options import SweepOptions
 from study.tracking import VERSION
 from study.trial.config import as_text
 from study.trial.environment import git_commit, machine, versions
-from study.trial.result import OUTCOMES
+from study.trial.outcome import LOSS_THRESHOLD, OUTCOMES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,7 @@ def sweep_params(space: SearchSpace, options: SweepOptions) -> dict[str, str]:
     """Params of the parent run: how configurations are chosen, and what is fixed."""
     values = space.as_dict()
     params: dict[str, str] = {key: str(values[key]) for key in ("sampler", "updates", "replicates") if key in values}
-    params |= {"sweep_seed": str(options.seed)}
+    params |= {"sweep_seed": str(options.seed), "divergence": str(space.divergence)}
     return params | {f"fixed.{axis}": as_text(value) for axis, value in space.fixed.items()}
 
 
@@ -37,19 +37,24 @@ def sweep_note(name: str, space: SearchSpace, table: pd.DataFrame) -> str:
     counts = {outcome: int((table["outcome"] == outcome).sum()) for outcome in OUTCOMES}
     done = len(table)
     share = f" ({counts['diverged'] / done:.0%})" if done else ""
+    exploded = int(table["exploded"].sum())
+    but = f" ({exploded} of them with a loss that exploded)" if exploded else ""
+    event = space.divergence
     budget = f"up to {space.updates}" if space.sampler == "listed" else space.updates
     return f"""\
 **{name}**: {space.about}
 
-{done} trials: **{counts["diverged"]} diverged**{share}, {counts["survived"]} survived their budget of \
-{budget} updates, {counts["failed"]} failed. Varied: {axes}. Not varied: the minimal example's values, \
+{done} trials: **{counts["diverged"]} {event.went}**{share}, {counts["survived"]} survived their budget of \
+{budget} updates{but}, {counts["failed"]} failed. Varied: {axes}. Not varied: the minimal example's values, \
 except what `search_space.yaml` fixes.
 
 Each nested run is one trial, named by its number, what it came to, and its activation, learning rate, layers
 and units.
 
-- `time_to_nan` is the 1-based number of the first update whose loss is not finite. It is absent where the trial
-  survived; such a trial is right-censored at `updates`, not free of divergence for ever.
+- `divergence` says what ends a trial, here `{event}`: the first update whose loss is {event.rule}.
+- `time_to_nan` is the 1-based number of that update. It is absent where the trial survived; such a trial is
+  right-censored at `updates`, not free of divergence for ever.
+- `exploded` is the tag of a trial that survived with a loss above {LOSS_THRESHOLD:g} at some update.
 - `diverged` is 1 or 0: filter with `metrics.diverged = 1`.
 - `loss` by update ends at the last finite value; the tag `loss_at_divergence` says what came then.
 - `results.csv` and `results.parquet` among the artifacts hold the whole table, as `study results {name}` does.

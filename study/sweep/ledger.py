@@ -197,7 +197,7 @@ class Ledger:
         one that survived, told apart by the attribute `outcome`.
         """
         attributes = {
-            "outcome": record.result.outcome if record.result else "failed",
+            "outcome": record.result.outcome.name if record.result else "failed",
             "seed": record.config.seed,
             "mlflow_run_id": run_id,
         }

@@ -243,7 +243,7 @@ class _Sweep:
                         asked += 1
                     trials = waiting.take_together(workers.free, at_most=workers.together)
                     self._configs |= trials
-                    workers.submit(list(trials.items()), engine=self._options.engine)
+                    workers.submit(list(trials.items()), engine=self._options.engine, divergence=self._space.divergence)
                     continue
                 idle = False
                 if self._journalled:

@@ -33,6 +33,7 @@ class Progress:
         self._updates = 0
         self._last_line = 0.0
         self.counts = {"diverged": 0, "survived": 0, "failed": 0}
+        self._exploded = 0
         self._live = Live(console=console, get_renderable=self._display, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> Progress:
@@ -53,7 +54,8 @@ class Progress:
 
     def count(self, result: TrialResult | None, *, now: bool = True) -> None:
         """Take note of a finished trial (None: it failed); `now` is false for one of an earlier sweep."""
-        self.counts[result.outcome if result else "failed"] += 1
+        self.counts[result.outcome.name if result else "failed"] += 1
+        self._exploded += result is not None and result.outcome.exploded
         if not now:
             self._before += 1
             return
@@ -65,9 +67,13 @@ class Progress:
 
     def line(self) -> str:
         """The state in one line."""
-        counts = ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items() if count)
+        counts = ", ".join(self._shown(outcome) for outcome, count in self.counts.items() if count)
         rate = f"{self._updates / self._elapsed():.1f} updates/s"
         return f"{self.done}/{self._total} trials: {counts or 'none finished yet'}; {rate}; {self._left()}"
+
+    def _shown(self, outcome: str) -> str:
+        exploded = f" ({self._exploded} exploded)" if outcome == "survived" and self._exploded else ""
+        return f"{self.counts[outcome]} {outcome}{exploded}"
 
     def _elapsed(self) -> float:
         return max(time.monotonic() - self._began, 1e-9)
@@ -86,9 +92,9 @@ class Progress:
         row.add_row(
             ProgressBar(total=self._total, completed=self.done, width=30),
             f"{self.done}/{self._total} trials",
-            Text(f"{self.counts['diverged']} diverged", style="red"),
-            Text(f"{self.counts['survived']} survived", style="green"),
-            *([Text(f"{self.counts['failed']} failed", style="yellow")] if self.counts["failed"] else []),
+            Text(self._shown("diverged"), style="red"),
+            Text(self._shown("survived"), style="green"),
+            *([Text(self._shown("failed"), style="yellow")] if self.counts["failed"] else []),
             f"{self._updates / self._elapsed():.1f} updates/s",
             self._left(),
         )

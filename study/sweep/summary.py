@@ -15,6 +15,7 @@ from study.tracking import address
 from study.trial.config import NONE, as_text
 from study.trial.folders import checkout
 from study.trial.home import Home
+from study.trial.outcome import LOSS_THRESHOLD
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,15 +38,20 @@ def summarise(report: SweepReport, *, name: str, space: SearchSpace, home: Home,
     """
     axis = split_by(space)
     table = Table(title=Text(f"{name}: {len(report.table)} trials"), title_justify="left", box=SIMPLE_HEAD)
-    for column in (axis or "", "trials", "diverged", "soonest", "median", "survived", "failed"):
+    exploded = bool(report.table["exploded"].any())
+    columns = ("trials", "diverged", "soonest", "median", "survived", *(("exploded",) if exploded else ()), "failed")
+    for column in (axis or "", *columns):
         table.add_column(column, justify="left" if column == axis else "right", no_wrap=True)
     if axis is not None:
         for value, trials in report.table.groupby(axis, dropna=False):
-            table.add_row(Text(_shown(value)), *_row(trials))
+            table.add_row(Text(_shown(value)), *_row(trials, exploded=exploded))
         table.add_section()
-    table.add_row("all", *_row(report.table), style="bold")
+    table.add_row("all", *_row(report.table, exploded=exploded), style="bold")
     console.print(table)
-    console.print("soonest, median: time-to-NaN in updates, over the trials that diverged", style="dim")
+    told = f"soonest, median: {space.divergence.time} in updates, over the trials that diverged"
+    if exploded:
+        told += f"; exploded: of those that survived, with a loss above {LOSS_THRESHOLD:g} at some update"
+    console.print(Text(told, style="dim"), soft_wrap=True)
     console.print(Text(where_to_look(report, name=name, home=home)), soft_wrap=True)
 
 
@@ -74,7 +80,7 @@ def _shown(value: Any) -> str:
     return NONE if pd.isna(value) else as_text(value)
 
 
-def _row(trials: pd.DataFrame) -> list[str]:
+def _row(trials: pd.DataFrame, *, exploded: bool) -> list[str]:
     diverged = trials[trials["outcome"] == "diverged"]["time_to_nan"]
     return [
         str(len(trials)),
@@ -82,5 +88,6 @@ def _row(trials: pd.DataFrame) -> list[str]:
         str(diverged.min()) if len(diverged) else "",
         f"{diverged.median():g}" if len(diverged) else "",
         str((trials["outcome"] == "survived").sum()),
+        *([str(trials["exploded"].sum())] if exploded else []),
         str((trials["outcome"] == "failed").sum()),
     ]

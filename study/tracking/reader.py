@@ -28,11 +28,13 @@ from study.tracking.client import (
     shown_uri,
 )
 from study.trial.config import AXES, NONE, TrialConfig, kind_of
+from study.trial.divergence import NONFINITE, divergence_of
 from study.trial.errors import UserError
 from study.trial.growth import FIGURES
 from study.trial.onset import ONSET_NUMBERS, ONSET_TEXTS
 from study.trial.result import TrialResult
-from study.trial.timeline import TIMELINE, timeline_column
+from study.trial.timeline import LOSS_EXCEEDED, TIMELINE, timeline_column
+from study.trial.words import number_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,13 +43,7 @@ if TYPE_CHECKING:
 def read_results(*, uri: str, study: str) -> pd.DataFrame:
     """The results table of a study: one row a trial, by trial number.
 
-    Columns: `trial_number`, `outcome` (diverged, survived or failed), `time_to_nan` (missing where the trial
-    did not diverge), `updates` (those run), `wall_seconds`, every axis (`updates` under the name `budget`),
-    the timeline (`nonfinite_gate` and so on, `loss_exceeded`), the onset (`onset_update`, `onset_phase`,
-    `onset_layer`, `onset_direction`, `onset_tensor`, `onset_value`, `onset_warning`, `onset_timestep`, `onset_sample`,
-    `onset_unit`),
-    the last finite value of each of `study.trial.growth.FIGURES`, `engine`, `device`, `loss_at_divergence`, `failure`,
-    `run_id`.
+    Its columns are those of `study.analysis.table.COLUMNS`, which `study.analysis.table.as_results` gives their types.
 
     Raises:
         UserError: No such study, it is in MLflow's trash, or no answer from the store.
@@ -64,7 +60,7 @@ def table_of(runs: Iterable[Run]) -> pd.DataFrame:
 
     # The axis `updates` is the budget; the column of that name is what was run.
     axes = {"budget" if axis == "updates" else axis: kind_of(axis) for axis in AXES}
-    outcome = ("trial_number", "outcome", "time_to_nan", "updates", "wall_seconds")
+    outcome = ("trial_number", "outcome", "time_to_nan", "updates", "divergence", "exploded", "wall_seconds")
     about = ("engine", "device", "loss_at_divergence", "failure", "run_id")
     numbers = [timeline_column(event) for event in TIMELINE] + [f"onset_{name}" for name in ONSET_NUMBERS]
     texts = [f"onset_{name}" for name in ONSET_TEXTS]
@@ -78,22 +74,33 @@ def table_of(runs: Iterable[Run]) -> pd.DataFrame:
             table[axis] = table[axis].map({"true": True, "false": False}).astype("boolean")
     for name in ("trial_number", "time_to_nan", "updates", *numbers):
         table[name] = table[name].astype("Int64")
+    table["exploded"] = table["exploded"].astype("boolean")
     for name in FIGURES:
         table[name] = table[name].astype("float64")
     return table.sort_values("trial_number", ignore_index=True)
 
 
 def _row(run: Run, *, metrics: Iterable[str], tags: Iterable[str]) -> dict[str, Any]:
-    given, params = run.data.metrics, dict(run.data.params)
+    given, params, told = run.data.metrics, dict(run.data.params), run.data.tags
     return {
         **{axis: params.get(axis) for axis in AXES if axis != "updates"},
         "budget": params.get("updates"),
-        "trial_number": int(run.data.tags["trial_number"]),
+        "trial_number": int(told["trial_number"]),
         "run_id": run.info.run_id,
+        **_event(told, given),
         **{name: given.get(name) for name in ("time_to_nan", "updates", "wall_seconds", *metrics)},
-        **{name: run.data.tags.get(name) for name in ("outcome", "engine", "device", "loss_at_divergence", "failure")},
-        **{name: run.data.tags.get(name) for name in tags},
+        **{name: told.get(name) for name in ("outcome", "engine", "device", "failure", *tags)},
+        **{name: number_words(told.get(name)) for name in ("loss_at_divergence", "onset_value")},
     }
+
+
+def _event(tags: Mapping[str, str], metrics: Mapping[str, float]) -> dict[str, Any]:
+    """What the trial was to end at, and whether its loss exploded without that; runs of an earlier version say less."""
+    if tags.get("outcome") == "failed":
+        return {}
+    earlier = tags.get("outcome") == "survived" and LOSS_EXCEEDED in metrics
+    exploded = tags["exploded"] == "true" if "exploded" in tags else earlier
+    return {"divergence": tags.get("divergence", str(NONFINITE)), "exploded": exploded}
 
 
 def read_trial(run_id: str, *, uri: str) -> TrialResult:
@@ -139,7 +146,7 @@ def read_run(run_id: str, *, uri: str) -> TrackedTrial:
     if run.info.status != "FINISHED":
         raise UserError(f"{run_id}: the trial has no result ({tags.get('failure', 'it was not finished')})")
     losses = [metric.value for metric in sorted(history, key=lambda metric: metric.step)]
-    if "loss_at_divergence" in tags:
+    if len(losses) < run.data.metrics["updates"]:  # the last one is no metric where it is not finite
         losses.append(float(tags["loss_at_divergence"]))
     result = TrialResult(
         config=TrialConfig.parse(run.data.params, where=run_id),
@@ -147,6 +154,7 @@ def read_run(run_id: str, *, uri: str) -> TrackedTrial:
         engine=tags["engine"],
         device=tags["device"],
         seconds=run.data.metrics["wall_seconds"],
+        divergence=divergence_of(tags.get("divergence", str(NONFINITE))),
         population=int(tags.get("population", "1")),
     )
     versions = {key.removeprefix(VERSION): value for key, value in of_sweep.items() if key.startswith(VERSION)}

@@ -1,7 +1,7 @@
 """How a finished trial is told as a run of MLflow: its name, tags and metrics.
 
 Only finite numbers become metrics: MLflow stores infinity as 1.8e308, and one NaN can keep its pages from loading.
-That a loss was not finite is told by `time_to_nan`, tags and the description.
+What ended a trial is told by `time_to_nan`, tags and the description.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from study.trial.sentence import verdict
 from study.trial.timeline import timeline_column
 
 EXPERIMENT_NOTE = """\
-Each nested run is one training run of an LSTM, until its loss is no longer finite or its budget of updates ends.
+Each nested run is one training run of a recurrent net, until it diverges or its budget of updates ends.
 
-- `time_to_nan`: the 1-based number of the first update whose loss is not finite; absent where the trial survived.
-- `diverged`: 1 or 0. A trial that survived is right-censored at `updates`.
-- `loss`: by update, as far as it is finite; the tag `loss_at_divergence` says what came then.
+- `divergence`, a tag: what counts as that. With `nonfinite`, a loss that is not finite; with `loss_above=10`, one that
+  is above 10 or not finite.
+- `time_to_nan`: the 1-based number of the first update with such a loss; absent where the trial survived.
+- `diverged`: 1 or 0. A trial that survived is right-censored at `updates`; the tag `exploded` says whether its loss was
+  above 10 at some update.
+- `loss`: by update, as far as it is finite; the tag `loss_at_divergence` says what came last.
 - `onset_...`: the very first number that was not finite: metrics for its update and place, tags for the rest.
 - `nonfinite_...`: the first update at which such a number was not finite; `loss_exceeded`: the first whose loss was
   above 10.
@@ -37,12 +40,7 @@ The view "Trials, soonest NaN first" under Views shows the axes that vary. Filte
 def run_name(record: Record) -> str:
     """A name under which a trial reads well in MLflow's list, without opening it."""
     config = record.config
-    if record.result is None:
-        outcome = "failed"
-    elif record.result.diverged:
-        outcome = f"NaN at {record.result.time_to_nan}"
-    else:
-        outcome = f"survived {record.result.updates}"
+    outcome = record.result.outcome.label if record.result else "failed"
     layers = f"{config.layers}x" if config.layers > 1 else ""
     return f"{record.number:04d} {outcome}: {config.activation} lr={config.learning_rate:.2g} {layers}{config.units}"
 
@@ -53,7 +51,8 @@ def trial_tags(record: Record) -> dict[str, str]:
     if record.result is None:
         return {**tags, "outcome": "failed", "failure": str(record.failure), NOTE: f"Failed: {record.failure}"}
     result = record.result
-    tags |= {"outcome": result.outcome, "engine": result.engine, "device": result.device}
+    tags |= {"outcome": result.outcome.name, "engine": result.engine, "device": result.device}
+    tags |= {"divergence": str(result.divergence), "exploded": str(result.outcome.exploded).lower()}
     tags["population"] = str(result.population)
     if result.diverged:
         tags["loss_at_divergence"] = str(result.loss[-1])

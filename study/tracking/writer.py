@@ -35,8 +35,8 @@ from study.tracking.reader import table_of
 from study.tracking.trial_run import EXPERIMENT_NOTE, run_name, trial_metrics, trial_tags
 from study.tracking.views import view_tag
 from study.trial.errors import UserError
+from study.trial.outcome import OUTCOMES
 from study.trial.record import Record
-from study.trial.result import OUTCOMES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,9 +155,9 @@ class Tracker:
 
     def _write_close(self, status: str, table: pd.DataFrame, note: str) -> None:
         now = _milliseconds(time.time())
-        metrics = [
-            Metric(f"trials_{outcome}", float((table["outcome"] == outcome).sum()), now, 0) for outcome in OUTCOMES
-        ]
+        counts = {outcome: int((table["outcome"] == outcome).sum()) for outcome in OUTCOMES}
+        counts["exploded"] = int(table["exploded"].sum())
+        metrics = [Metric(f"trials_{name}", float(count), now, 0) for name, count in counts.items()]
         self._client.log_batch(self._sweep_id, metrics=metrics, tags=[RunTag(NOTE, note)])
         with TemporaryDirectory() as folder:
             for ending, write in (("csv", table.to_csv), ("parquet", table.to_parquet)):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from study.trial.onset import Onset
+from study.trial.outcome import first_above
 from study.trial.tensor_name import TensorName
 from study.trial.words import GATES, OF_A_GATE, TENSORS, output_words
 
@@ -98,6 +100,7 @@ def later(update: int, *, than: int) -> str:
     return {0: "in the same update", 1: "in the next"}.get(update - than, f"{update - than} updates later")
 
 
-def nonfinite(value: float) -> str:
-    """A number that is not finite, in a sentence: `NaN`, `infinite`."""
-    return "NaN" if math.isnan(value) else "infinite"
+def exploded(losses: Sequence[float], threshold: float) -> str:
+    """How far the losses of a trial went that has exploded: `it was above 10 at update 2 and 1.4e+09 at most`."""
+    largest = max(loss for loss in losses if math.isfinite(loss))
+    return f"it was above {threshold:g} at update {first_above(losses, threshold)} and {largest:.3g} at most"

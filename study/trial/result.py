@@ -6,40 +6,40 @@ import json
 import math
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, Generic, Literal
+from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
 from study.trial.config import TrialConfig
 from study.trial.design import Configuration
+from study.trial.divergence import NONFINITE, Divergence, divergence_of
 from study.trial.growth import Growth
 from study.trial.onset import Onset
+from study.trial.outcome import LOSS_THRESHOLD, Outcome
+from study.trial.phrases import exploded
 from study.trial.timeline import Timeline
 
 Config = TypeVar("Config", bound=Configuration, default=TrialConfig, covariant=True)
 """What a trial was made of: the example's configuration, unless told otherwise."""
 
-OUTCOMES = ("diverged", "survived", "failed")
-"""What a trial can come to; one that failed has no result at all."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class TrialResult(Generic[Config]):
-    """The outcome of one trial.
-
-    A trial diverges at the first update whose loss is not finite; otherwise it runs to its budget and its
-    time-to-NaN is right-censored there.
-    """
+    """What came of one trial; `outcome` says it in a word and a time."""
 
     config: Config
     loss: tuple[float, ...]
-    """Loss of update 1, 2, ...; only the last one can be non-finite. The length is the updates run."""
+    """Loss of update 1, 2, ...; only the last one can be the event that ends a trial. The length is the updates run."""
     engine: str
     """`reference` or `compiled`."""
     device: str
     """What trained it: `CPU`, or the GPU's name."""
     seconds: float
     """Wall-clock time of the trial, building and tracing included; its share, where others were trained beside it."""
+    divergence: Divergence = NONFINITE
+    """The event that ended it if it happened."""
+    exploded_above: float = LOSS_THRESHOLD
+    """The finite loss above which it has exploded where it survived."""
     population: int = 1
     """Number of trials that its program trains side by side; a replay is to the last bit with the same number."""
     timeline: Timeline | None = None
@@ -51,8 +51,12 @@ class TrialResult(Generic[Config]):
 
     def __post_init__(self) -> None:
         assert 1 <= len(self.loss) <= self.config.updates
-        assert all(math.isfinite(loss) for loss in self.loss[:-1])
+        assert not any(self.divergence.happened(loss) for loss in self.loss[:-1])
         assert self.diverged or len(self.loss) == self.config.updates
+
+    @property
+    def outcome(self) -> Outcome:
+        return Outcome.of(self.loss, divergence=self.divergence, threshold=self.exploded_above)
 
     @property
     def updates(self) -> int:
@@ -61,22 +65,22 @@ class TrialResult(Generic[Config]):
 
     @property
     def diverged(self) -> bool:
-        return not math.isfinite(self.loss[-1])
-
-    @property
-    def outcome(self) -> Literal["diverged", "survived"]:
-        return "diverged" if self.diverged else "survived"
+        """Whether the event happened."""
+        return self.divergence.happened(self.loss[-1])
 
     @property
     def time_to_nan(self) -> int | None:
-        """1-based number of the first update whose loss is not finite; None where the trial survived."""
-        return self.updates if self.diverged else None
+        """1-based number of the update of the event, NaN or another; None where the trial survived."""
+        return self.outcome.time
 
     def as_dict(self) -> dict[str, Any]:
         """The result as values of strict JSON: non-finite numbers are the texts `nan`, `inf`, `-inf`."""
         return {
             "config": self.config.as_json(),
-            "outcome": self.outcome,
+            "divergence": str(self.divergence),
+            "outcome": self.outcome.name,
+            "exploded": self.outcome.exploded,
+            "exploded_above": self.exploded_above,
             "time_to_nan": self.time_to_nan,
             "updates": self.updates,
             "loss": [_number_or_text(loss) for loss in self.loss],
@@ -100,6 +104,8 @@ class TrialResult(Generic[Config]):
             config=TrialConfig.model_validate(values["config"]),
             loss=tuple(float(loss) for loss in values["loss"]),
             **{name: values[name] for name in ("engine", "device", "seconds")},
+            divergence=divergence_of(values.get("divergence", str(NONFINITE))),
+            exploded_above=values.get("exploded_above", LOSS_THRESHOLD),
             population=values.get("population", 1),
             timeline=values.get("timeline"),
             onset=Onset.from_dict(values["onset"]) if values.get("onset") else None,
@@ -124,7 +130,11 @@ def first_difference(one: TrialResult[Any], other: TrialResult[Any]) -> int | No
 
 def describe(result: TrialResult[Any]) -> str:
     """What a trial came to, in a sentence."""
-    if not result.diverged:
-        return f"Survived its budget of {result.updates} updates; its time-to-NaN is censored there."
-    before = f"; the loss before it was {result.loss[-2]:.4g}" if result.updates > 1 else ""
-    return f"Diverged: the loss of update {result.updates} was {result.loss[-1]}{before}."
+    outcome, last = result.outcome, result.loss[-1]
+    if not outcome.diverged:
+        but = f", but its loss exploded: {exploded(result.loss, result.exploded_above)}" if outcome.exploded else ""
+        time = result.divergence.time
+        return f"Survived its budget of {outcome.updates} updates{but}; its {time} is censored there."
+    came = result.divergence.passed(last) if math.isfinite(last) else f"was {last}"
+    before = f"; the loss before it was {result.loss[-2]:.4g}" if outcome.updates > 1 else ""
+    return f"Diverged: the loss of update {outcome.updates} {came}{before}."

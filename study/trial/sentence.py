@@ -6,7 +6,7 @@ import math
 
 from study.trial.config import TrialConfig
 from study.trial.onset import Onset
-from study.trial.phrases import grew, happened, later, nonfinite, place, tensor_words
+from study.trial.phrases import exploded, grew, happened, later, place, tensor_words
 from study.trial.result import TrialResult
 from study.trial.words import has_features, is_recurrent, layer_words
 
@@ -30,14 +30,30 @@ def verdict(result: TrialResult) -> str:
 
 
 def _without_onset(result: TrialResult) -> str:
-    config = result.config
     if result.timeline is None:
         watched = f"the {result.engine} engine does not record which number was the first"
-        if result.diverged:
-            return f"At update {result.updates} the loss became {nonfinite(result.loss[-1])}; {watched}."
-        return f"The loss stayed finite for all {result.updates} updates; {watched}."
-    assert not result.diverged
-    sentence = f"No number stopped being finite in {result.updates} updates"
+        return f"{_loss(result)}; {watched}."
+    states = _at_the_end(result)
+    if result.diverged:
+        sentence = f"{_loss(result)}, and no number had stopped being finite"
+    else:
+        sentence = f"No number stopped being finite in {result.updates} updates"
+        if result.outcome.exploded:
+            sentence += f", but the loss exploded: {exploded(result.loss, result.exploded_above)}"
+            return f"{sentence}; {states}." if states else f"{sentence}."
+    return f"{sentence}: {states}." if states else f"{sentence}."
+
+
+def _loss(result: TrialResult) -> str:
+    """What the loss came to."""
+    if result.diverged:
+        return f"At update {result.updates} the loss {result.divergence.became(result.loss[-1])}"
+    but = f" but exploded: {exploded(result.loss, result.exploded_above)}" if result.outcome.exploded else ""
+    return f"The loss {result.divergence.stayed()} for all {result.updates} updates{but}"
+
+
+def _at_the_end(result: TrialResult) -> str:
+    """How large the states were, and how fast they were growing; empty where that was not recorded."""
     last = result.growth.last() if result.growth else {}
     figures = [
         f"the largest |{symbol}| was {size:.3g}{'' if rate is None else f' and changed {grew(rate)} per timestep'}"
@@ -47,8 +63,7 @@ def _without_onset(result: TrialResult) -> str:
         )
         if size is not None
     ]
-    at_the_end = f": at the end {', '.join(figures)}, through {config.activation}" if figures else ""
-    return f"{sentence}{at_the_end}."
+    return f"at the end {', '.join(figures)}, through {result.config.activation}" if figures else ""
 
 
 def _growth_before(onset: Onset, result: TrialResult) -> str | None:
@@ -73,11 +88,12 @@ def _growth_before(onset: Onset, result: TrialResult) -> str | None:
 
 def _consequences(onset: Onset, result: TrialResult) -> str:
     if not result.diverged:
-        loss = f"the loss stayed finite to the end of the budget of {result.updates} updates"
+        but = f" but exploded ({exploded(result.loss, result.exploded_above)})" if result.outcome.exploded else ""
+        loss = f"the loss {result.divergence.stayed()} to the end of the budget of {result.updates} updates{but}"
     elif onset.phase == "loss":
         loss = "the model's output was still finite"
     else:
-        loss = f"the loss became {nonfinite(result.loss[-1])} {later(result.updates, than=onset.update)}"
+        loss = f"the loss {result.divergence.became(result.loss[-1])} {later(result.updates, than=onset.update)}"
     weight = (result.timeline or {}).get("weight")
     if weight is None:
         return f"{loss}, and the weights stayed finite"

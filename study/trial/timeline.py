@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
+from study.trial.outcome import LOSS_THRESHOLD, first_above
 from study.trial.words import EVENTS, Event
-
-LOSS_THRESHOLD = 10.0
-"""A loss above it, though finite, is out of bounds: one of 10 gives the right label a probability of 1 in 22,000."""
 
 LOSS_EXCEEDED = "loss_exceeded"
 
@@ -44,5 +41,4 @@ def timeline(first: Mapping[str, int], losses: Sequence[float]) -> Timeline:
     told: Timeline = {event: first[event] or None for event in EVENTS if event in first}
     if told["weight"] is not None:
         told["weight"] += 1
-    exceeded = (n for n, loss in enumerate(losses, start=1) if math.isfinite(loss) and loss > LOSS_THRESHOLD)
-    return {**told, LOSS_EXCEEDED: next(exceeded, None)}
+    return {**told, LOSS_EXCEEDED: first_above(losses)}

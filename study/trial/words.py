@@ -127,6 +127,14 @@ def _layer(layer: str, *, place: int) -> str | None:
     return None
 
 
+_NUMBERS = {"nan": "not a number", "inf": "plus infinity", "-inf": "minus infinity"}
+
+
+def number_words(number: str | None) -> str | None:
+    """A number's text for a table: in words where it is not finite, since pandas reads `nan` as a missing value."""
+    return None if number is None else _NUMBERS.get(number.lower(), number)
+
+
 def has_features(layer: str | None) -> bool:
     """Whether the last axis of what comes out of a layer of the example counts features, and not units."""
     return layer is None or layer == "dropout_0" or layer.startswith("front_end") or layer.endswith("_1_norm")

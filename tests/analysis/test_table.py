@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 import time
 from pathlib import Path
@@ -9,9 +10,19 @@ import pandas as pd
 import pytest
 from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
 
-from study.analysis.table import COLUMNS, as_results, columns_table, durations, load_results, usable, varying_axes
+from study.analysis.table import (
+    COLUMNS,
+    as_results,
+    columns_table,
+    durations,
+    event_of,
+    load_results,
+    usable,
+    varying_axes,
+)
 from study.tracking.reader import table_of
 from study.trial.config import AXES, TrialConfig
+from study.trial.divergence import NONFINITE, LossAbove
 from study.trial.errors import UserError
 from tests.analysis.made_up_trials import results_table
 
@@ -30,7 +41,10 @@ def a_study(trials: int = 40) -> pd.DataFrame:
     diverged = table["outcome"] == "diverged"
     return as_results(
         table.assign(
-            loss_at_divergence=np.where(diverged, "nan", None),
+            loss_at_divergence=np.where(diverged, "not a number", None),
+            onset_value=np.where(diverged, "minus infinity", None),
+            loss_exceeded=pd.array(np.where(np.arange(trials) % 5 == 0, 1, None), dtype="Int64"),
+            exploded=None,
             failure=np.where(table["outcome"] == "failed", 'a "quoted", two-line\nreason', None),
             hidden_growth=rng.normal(size=trials),
             nonfinite_cell_state=table["time_to_nan"],
@@ -98,13 +112,58 @@ def test_the_documentation_has_one_row_a_column_with_a_type_and_a_meaning() -> N
     assert len({len(row) for row in rows}) == 1
 
 
+def test_a_table_read_by_pandas_alone_has_lost_nothing(tmp_path: Path) -> None:
+    """Read as a person reads it; what is a number, a truth value or missing is so in pandas's own types."""
+    table = a_study()
+    table.to_csv(tmp_path / "results.csv", index=False)
+    read = pd.read_csv(tmp_path / "results.csv")
+    diverged = read["outcome"] == "diverged"
+    assert (read.loc[diverged, "loss_at_divergence"] == "not a number").all()
+    assert (read.loc[diverged, "onset_value"] == "minus infinity").all()
+    assert diverged.any()
+    for column in COLUMNS:
+        assert read[column.name].isna().equals(table[column.name].isna()), column.name
+    pd.testing.assert_frame_equal(as_results(read), table, check_exact=True)
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "NaN"])
+def test_a_number_that_is_not_finite_is_words_in_a_table_of_any_age(tmp_path: Path, number: str) -> None:
+    table = results_table([3]).assign(loss_at_divergence=number, onset_value=number)
+    table.to_csv(tmp_path / "old.csv", index=False)
+    read = load_results(tmp_path / "old.csv")
+    words = {"nan": "not a number", "inf": "plus infinity", "-inf": "minus infinity"}[number.lower()]
+    assert read.loc[0, ["loss_at_divergence", "onset_value"]].tolist() == [words, words]
+    read.to_csv(tmp_path / "new.csv", index=False)
+    assert pd.read_csv(tmp_path / "new.csv").loc[0, "onset_value"] == words
+
+
 def test_an_older_table_gets_the_optional_columns_it_lacks_empty(tmp_path: Path) -> None:
     table = a_study()
     optional = [column.name for column in COLUMNS if not column.required]
     table.drop(columns=optional).to_csv(tmp_path / "old.csv", index=False)
     read = load_results(tmp_path / "old.csv")
-    assert read[optional].isna().all(axis=None)
+    assert read[[name for name in optional if name not in ("divergence", "exploded")]].isna().all(axis=None)
     assert list(read.dtypes) == list(table.dtypes)
+
+
+def test_a_table_that_knew_one_event_only_ended_its_trials_at_that_one() -> None:
+    old = results_table([3, math.inf, math.inf, 5], failed=[3]).drop(columns=["divergence", "exploded"])
+    old["loss_exceeded"] = pd.array([2, 7, None, None], dtype="Int64")
+    table = as_results(old)
+    assert table["divergence"].tolist()[:3] == ["nonfinite"] * 3
+    assert pd.isna(table.loc[3, "divergence"])
+    assert table["exploded"].tolist()[:3] == [False, True, False]
+    assert pd.isna(table.loc[3, "exploded"])
+    assert event_of(table) == event_of(old) == NONFINITE
+
+
+def test_trials_of_different_events_are_not_taken_together() -> None:
+    table = results_table([3, 5]).assign(divergence=["nonfinite", "loss_above=10"])
+    with pytest.raises(UserError, match="the trials end at loss_above=10 and nonfinite; analyse those of one event"):
+        event_of(table)
+    assert event_of(table.iloc[1:]) == LossAbove(10)
+    with pytest.raises(UserError, match="divergence=nan is not allowed; divergence takes nonfinite or loss_above"):
+        event_of(table.assign(divergence="nan"))
 
 
 def test_a_column_that_is_not_documented_is_kept(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 
-def made_up(configs: Sequence[str], engine: str, population: int | None) -> list[str]:
+def made_up(configs: Sequence[str], engine: str, population: int | None, divergence: str) -> list[str]:
     return [made_up_trial(config, engine) for config in configs]
 
 

@@ -44,6 +44,22 @@ def test_trial_json_is_one_strict_json_object(study: Study) -> None:
     assert answer.stderr == ""
 
 
+EXPLODING = (
+    *("--set", "timesteps=6", "--set", "batch_size=4", "--set", "features=2", "--set", "units=8"),
+    *("--set", "learning_rate=1e10", "--set", "optimizer=rmsprop", "--set", "updates=6"),
+)
+
+
+def test_a_trial_whose_loss_explodes_is_not_only_said_to_have_survived(cli: Cli) -> None:
+    printed = cli("trial", *EXPLODING).output
+    assert "Survived its budget of 6 updates, but its loss exploded: it was above 10 at update 2" in printed
+    ended = cli("trial", *EXPLODING, "--divergence", "loss_above=10").output
+    assert "Diverged: the loss of update 2 rose above 10" in ended
+    result = json.loads(cli("trial", "--json", *EXPLODING, "--divergence", "loss_above=10").output)
+    assert (result["divergence"], result["outcome"], result["time_to_nan"]) == ("loss_above=10", "diverged", 2)
+    assert json.loads(cli("trial", "--json", *EXPLODING).output)["exploded"] is True
+
+
 def test_trial_text_says_what_it_came_to(study: Study) -> None:
     answer = study("trial", *SMALL, "--set", "activation=tanh")
     assert "Survived its budget of 3 updates" in answer.stdout
@@ -56,6 +72,8 @@ def test_trial_text_says_what_it_came_to(study: Study) -> None:
         (("trial", "--set", "unit=4"), "--set unit=4: 'unit' is not an axis; did you mean units?"),
         (("trial", "--set", "units=0"), "--set: units=0 is not allowed"),
         (("trial", "--engine", "fast"), "'fast' is not"),
+        (("trial", "--divergence", "nan"), "--divergence nan: takes nonfinite or loss_above=NUMBER, for example"),
+        (("sweep", "smoke", "--divergence", "loss_above"), "--divergence loss_above: takes nonfinite or loss_above="),
         (("sweep", "nowhere"), "nowhere: no such search space"),
         (("sweep", "/"), "cannot be read as a search space"),
         (("sweep", "smoke", "--set", "activation=rleu"), "--set activation=rleu: activation takes relu"),

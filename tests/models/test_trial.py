@@ -14,8 +14,10 @@ from study.models.config import ModelConfig
 from study.models.data import Arrays
 from study.models.file import ModelFile
 from study.models.prepared import prepare, start_anew
+from study.models.sentence import verdict
 from study.models.signature import design_of
 from study.models.trial import run, train
+from study.trial.divergence import LossAbove
 from study.trial.result import TrialResult, first_difference
 from tests.models.files import BUILD, DATA, GENERATOR, PY_DATASET, file_of
 
@@ -32,7 +34,7 @@ def test_a_trial_of_a_specimen_tells_what_is_true_of_it(name: str) -> None:
     truth = TRUTH[name]
     result = trial(ModelFile.read(SPECIMENS / f"{name}.py"))
     if truth["time_to_nan"] is None:
-        assert (result.outcome, result.updates, result.onset) == ("survived", 100, None)
+        assert (result.outcome.name, result.updates, result.onset) == ("survived", 100, None)
         return
     first, last = truth["time_to_nan"]
     assert first <= (result.time_to_nan or 0) <= last
@@ -98,7 +100,7 @@ def test_a_trial_is_the_same_to_the_last_bit_alone_and_after_others(tmp_path: Pa
 def test_whatever_fit_takes_is_trained_on_to_the_budget(tmp_path: Path, data: str) -> None:
     build = BUILD.replace("keras.Input((5, 3))", "keras.Input((5, 3), name='series')")
     result = trial(file_of(tmp_path, build, data), updates=10)
-    assert (result.outcome, result.updates) == ("survived", 10)
+    assert (result.outcome.name, result.updates) == ("survived", 10)
     assert all(np.isfinite(result.loss))
 
 
@@ -188,3 +190,38 @@ def test_a_configuration_in_json_has_the_file_its_hash_and_all_axes(tmp_path: Pa
     assert design.config(json.loads(json.dumps(values))) == config
     assert design.config(config.params()) == config
     assert len({config, design.config(values)}) == 1
+
+
+EXPLODING = """
+def build(steps=1):
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
+    model.compile(optimizer=keras.optimizers.SGD(10.0), loss="mse", steps_per_execution=steps)
+    return model
+
+
+def data(seed=0):
+    draw = np.random.default_rng(seed)
+    return draw.standard_normal((32, 3)), draw.standard_normal((32, 1))
+"""
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_a_trial_ends_at_another_event_where_it_is_asked_to(tmp_path: Path, steps: int) -> None:
+    """Least squares by gradient descent: a rate of 10 is beyond 2 over the largest curvature, so that it grows."""
+    file = file_of(tmp_path, EXPLODING)
+    config = design_of(file).config({"updates": 8, "steps": steps})
+    whole = run([config], file=file)[0]
+    assert (whole.outcome.name, whole.outcome.exploded, whole.onset) == ("survived", True, None)
+    assert "exploded" in verdict(whole)
+    ended = run([config], file=file, divergence=LossAbove(1e4))[0]
+    assert ended.loss == whole.loss[: ended.updates]
+    assert ended.loss[-1] > 1e4 >= max(ended.loss[:-1])
+    assert (ended.outcome.diverged, ended.onset) == (True, None)
+    assert "rose above 10000" in verdict(ended)
+
+
+def test_a_loss_of_another_scale_has_not_exploded_by_being_large(tmp_path: Path) -> None:
+    file = file_of(tmp_path, EXPLODING.replace("SGD(10.0)", "SGD(1e-3)").replace("(32, 1))", "(32, 1)) * 1e3"))
+    result = run([design_of(file).config({"updates": 5})], file=file)[0]
+    assert result.loss[0] > 1e4
+    assert not result.outcome.exploded

@@ -13,6 +13,7 @@ from study.space.file import load, parse
 from study.space.samplers import build_sampler
 from study.space.search_space import Range, SearchSpace, check_trials
 from study.trial.config import AXES, TrialConfig
+from study.trial.divergence import NONFINITE, LossAbove
 from study.trial.errors import UserError
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "search_spaces"
@@ -54,6 +55,27 @@ def test_the_mre_space_draws_the_experiment_over_seeds() -> None:
 def test_numbers_that_yaml_takes_for_text_are_numbers() -> None:
     space = space_of("parameters: {learning_rate: {low: 1e-5, high: 1e-2, log: true}}\ntrials: 1")
     assert space.parameters["learning_rate"] == Range(low=1e-5, high=1e-2, whole=False, log=True)
+
+
+def test_a_file_says_which_event_ends_a_trial() -> None:
+    assert space_of("trials: 1").divergence == NONFINITE
+    assert space_of("divergence: nonfinite\ntrials: 1").divergence == NONFINITE
+    assert space_of("divergence: {loss_above: 1e3}\ntrials: 1").divergence == LossAbove(1000)
+    assert space_of("divergence: loss_above=10\ntrials: 1").divergence == LossAbove(10)
+    assert space_of("divergence: {loss_above: 10}\nconfigurations: [{units: 4}]").divergence == LossAbove(10)
+
+
+def test_spaces_of_other_events_are_other_spaces_and_the_usual_one_goes_unsaid() -> None:
+    """A study that was begun before there was a choice has the digest of a space that says nothing of it."""
+    usual, above, higher = (
+        space_of(f"trials: 1\n{line}") for line in ("", "divergence: loss_above=10", "divergence: loss_above=20")
+    )
+    assert "divergence" not in usual.as_dict()
+    assert len({usual.digest(), above.digest(), higher.digest()}) == 3
+    assert parse(above.to_yaml()).digest() == above.digest()
+    listed = [space_of(f"configurations: [{{units: 4}}]\n{line}") for line in ("", "divergence: loss_above=10")]
+    assert listed[0].digest() != listed[1].digest()
+    assert parse(listed[1].to_yaml()).divergence == LossAbove(10)
 
 
 def test_a_conditional_axis_exists_only_where_its_condition_holds() -> None:
@@ -119,6 +141,12 @@ def test_a_grid_holds_every_active_combination_once() -> None:
             "parameters: {units: {low: 1}}\ntrials: 1",
             "parameters.units: needs low and high, or choices; high is missing",
         ),
+        ("divergence: nan\ntrials: 1", "divergence: takes nonfinite or {loss_above: NUMBER}, not nan"),
+        (
+            "divergence: {loss_above: ten}\ntrials: 1",
+            "divergence: takes nonfinite or {loss_above: NUMBER}, not {'loss_",
+        ),
+        ("divergence: {loss_above: .inf}\ntrials: 1", "divergence: takes nonfinite or {loss_above: NUMBER}"),
         ("parameters: {units: 7}\ntrials: 1", "parameters.units: takes {low, high} or {choices}, not 7"),
         (
             "parameters: {units: {low: 1, high: 8, step: 9}}\ntrials: 1",

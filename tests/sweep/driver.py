@@ -17,7 +17,9 @@ from functools import partial
 from pathlib import Path
 
 
-def made_up(configs: Sequence[str], engine: str, population: int | None, *, mode: str, folder: str) -> list[str]:
+def made_up(
+    configs: Sequence[str], engine: str, population: int | None, divergence: str, *, mode: str, folder: str
+) -> list[str]:
     """Trials one after another; `handed-out` of the folder says how many a worker was given together."""
     from study.engine.structure import Structure
     from study.trial.config import TrialConfig

@@ -21,6 +21,7 @@ from study.engine.onset import search
 from study.engine.runtime import device_name, tf
 from study.engine.structure import Structure
 from study.trial.config import TrialConfig
+from study.trial.divergence import NONFINITE, Divergence
 from study.trial.growth import Growth
 from study.trial.onset import Onset
 from study.trial.result import TrialResult
@@ -37,13 +38,18 @@ SECONDS_PER_CALL = 1.0
 
 
 def run(
-    configs: Sequence[TrialConfig], *, population: int | None = None, on_update: OnUpdate | None = None
+    configs: Sequence[TrialConfig],
+    *,
+    population: int | None = None,
+    divergence: Divergence = NONFINITE,
+    on_update: OnUpdate | None = None,
 ) -> list[TrialResult]:
     """Train every configuration, those of one structure next to each other; results are in the order given.
 
     Args:
         configs: The trials.
         population: Number of trials that a program trains side by side; None takes `training.default_population`.
+        divergence: The event that ends a trial before its budget.
         on_update: As for `study.engine.run`.
     """
     groups: dict[Structure, list[int]] = {}
@@ -54,11 +60,13 @@ def run(
         size = population or training.default_population(structure)
         if size == 1:
             for place in places:
-                results[place] = run_trial(configs[place], on_update=on_update and partial(on_update, place))
+                results[place] = run_trial(
+                    configs[place], divergence=divergence, on_update=on_update and partial(on_update, place)
+                )
         else:
             given = [configs[place] for place in places]
             tell = [on_update and partial(on_update, place) for place in places]
-            done = run_side_by_side(given, population=size, on_update=tell)
+            done = run_side_by_side(given, population=size, divergence=divergence, on_update=tell)
             results |= {places[number]: result for number, result in done}
     return [results[place] for place in range(len(configs))]
 
@@ -66,20 +74,23 @@ def run(
 def run_trial(
     config: TrialConfig,
     *,
+    divergence: Divergence = NONFINITE,
     watch: Callable[[LoopState], None] = lambda progress: None,
     on_update: Tell | None = None,
 ) -> TrialResult:
-    """Train until the first loss that is not finite, or to the budget. Trials of several threads take turns.
+    """Train until the event that ends a trial, or to the budget. Trials of several threads take turns.
 
     Args:
         config: The trial.
+        divergence: The event.
         watch: Is shown where it stands after every call of its program.
         on_update: Is told the number and the loss of every update, about once a second.
     """
     with _one_at_a_time:
         begin = time.perf_counter()
-        trial = _UnderWay(config, on_update=on_update)
-        for progress in training.calls(config, seconds=math.inf if on_update is None else SECONDS_PER_CALL):
+        trial = _UnderWay(config, divergence=divergence, on_update=on_update)
+        seconds = math.inf if on_update is None else SECONDS_PER_CALL
+        for progress in training.calls(config, divergence=divergence, seconds=seconds):
             watch(progress)
             trial.read(_Told.of(progress))
             if trial.needs_onset:
@@ -90,7 +101,11 @@ def run_trial(
 
 
 def run_side_by_side(
-    configs: Sequence[TrialConfig], *, population: int, on_update: Sequence[Tell | None] = ()
+    configs: Sequence[TrialConfig],
+    *,
+    population: int,
+    divergence: Divergence = NONFINITE,
+    on_update: Sequence[Tell | None] = (),
 ) -> Iterator[tuple[int, TrialResult]]:
     """Train configurations of one structure in the slots of a program; a slot whose trial is finished gets the next.
 
@@ -100,6 +115,7 @@ def run_side_by_side(
     Args:
         configs: The trials, of one structure.
         population: Number of slots, 2 or more.
+        divergence: The event that ends a trial before its budget.
         on_update: For each configuration, what is told the number and the loss of its updates.
 
     Yields:
@@ -121,8 +137,10 @@ def run_side_by_side(
                 if slots[slot] is None and waiting:
                     place, config = waiting.popleft()
                     tell = on_update[place] if on_update else None
-                    slots[slot] = place, _UnderWay(config, population=population, on_update=tell)
-                    fresh[slot], settings[slot] = initial_state(config), Settings.of(config)
+                    trial = _UnderWay(config, divergence=divergence, population=population, on_update=tell)
+                    slots[slot] = place, trial
+                    fresh[slot] = initial_state(config)
+                    settings[slot] = Settings.of(config, divergence=divergence)
             if fresh:
                 progress = _replaced(progress, fresh)
                 inputs = tf.nest.map_structure(lambda *values: tf.stack(values), *settings)
@@ -166,8 +184,11 @@ class _Told:
 class _UnderWay:
     """A trial that is being trained: what its program has told of it so far."""
 
-    def __init__(self, config: TrialConfig, *, population: int = 1, on_update: Tell | None = None) -> None:
+    def __init__(
+        self, config: TrialConfig, *, divergence: Divergence, population: int = 1, on_update: Tell | None = None
+    ) -> None:
         self.config = config
+        self.divergence = divergence
         self.population = population
         self._on_update = on_update
         self.onset: Onset | None = None
@@ -190,7 +211,7 @@ class _UnderWay:
 
     @property
     def finished(self) -> bool:
-        return len(self._rows) == self.config.updates or not math.isfinite(self._rows[-1][0])
+        return len(self._rows) == self.config.updates or self.divergence.happened(float(self._rows[-1][0]))
 
     def result(self) -> TrialResult:
         losses = [float(row[0]) for row in self._rows]
@@ -201,6 +222,7 @@ class _UnderWay:
             engine=NAME,
             device=device_name(),
             seconds=self.seconds,
+            divergence=self.divergence,
             population=self.population,
             timeline=timeline(dict(zip(cell.events, self._first, strict=True)), losses),
             onset=self.onset,

@@ -13,6 +13,7 @@ from study.engine.compiled.model import Wiring
 from study.engine.runtime import tf
 from study.engine.tensors import Scalar, Tensor
 from study.trial.config import TrialConfig
+from study.trial.divergence import NONFINITE, Divergence
 
 
 class Settings(NamedTuple):
@@ -27,11 +28,15 @@ class Settings(NamedTuple):
     label_balance: Scalar
     labels_shuffled: Scalar
     input_mean: Scalar
+    lowest_loss: Scalar
+    highest_loss: Scalar
     initial_weights: Tensor
     wiring: Wiring
 
     @classmethod
-    def of(cls, config: TrialConfig) -> Settings:
+    def of(cls, config: TrialConfig, *, divergence: Divergence = NONFINITE) -> Settings:
+        """Of a trial that is to end at an event; the losses between the two bounds are not it."""
+        lowest, highest = divergence.bounds
         values = cls(
             seed=np.int64(config.seed),
             learning_rate=np.float32(config.learning_rate),
@@ -42,11 +47,19 @@ class Settings(NamedTuple):
             label_balance=np.float64(config.label_balance),
             labels_shuffled=np.bool_(config.label_sampling == "shuffled"),
             input_mean=np.float32(config.input_mean),
+            lowest_loss=-_float32_within(-lowest),
+            highest_loss=_float32_within(highest),
             initial_weights=initial_weights(config),
             wiring=Wiring.of(config),
         )
         constants: Settings = tf.nest.map_structure(tf.constant, values)
         return constants
+
+
+def _float32_within(highest: float) -> np.float32:
+    """The largest float32 that is not above a number: as a bound of float32 losses the same."""
+    nearest = np.float32(highest)
+    return nearest if float(nearest) <= highest else np.nextafter(nearest, np.float32(-math.inf))
 
 
 @lru_cache(maxsize=4)  # asked for at the start, by the settings, and once more where an onset is looked for

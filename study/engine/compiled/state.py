@@ -10,7 +10,7 @@ from study.engine.compiled import optimizer
 from study.engine.compiled.settings import initial_weights
 from study.engine.runtime import tf
 from study.engine.structure import Structure
-from study.engine.tensors import BatchUnits, Tensor
+from study.engine.tensors import BatchUnits, Scalar, Tensor
 from study.trial.config import NONE, TrialConfig
 
 UPDATES_PER_CALL = 16
@@ -41,6 +41,7 @@ class LoopState(NamedTuple):
         figures: Of the updates that this call of the program has done: (UPDATES_PER_CALL, figures), a row an update
             with its loss and `Cell.figures`, zeros behind them.
         first: The first update that brought each of `Cell.events`, int64; 0 where none has.
+        ended: Whether the last update's loss is the event that ends the trial.
         now: What the next update starts from.
         before: What the last update started from.
         forward: What the last update's way forward computed, see `forward_shapes`. It only comes out of a program,
@@ -50,6 +51,7 @@ class LoopState(NamedTuple):
     update: Tensor
     figures: Tensor
     first: Tensor
+    ended: Scalar
     now: TrainState
     before: TrainState
     forward: dict[str, Tensor]
@@ -86,6 +88,7 @@ def initial_state(config: TrialConfig) -> LoopState:
         update=tf.constant(0, tf.int64),
         figures=tf.zeros((UPDATES_PER_CALL, 1 + len(structure.cell.figures))),
         first=tf.zeros(len(structure.cell.events), tf.int64),
+        ended=tf.constant(False),
         now=now,
         before=now,
         forward={},

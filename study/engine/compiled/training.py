@@ -1,7 +1,7 @@
 """The whole training loop of a trial as one XLA program.
 
-Batches, labels and masks are drawn inside; the loop stops at the first loss that is not finite or at the budget. A
-program is compiled once for each `Structure` in a process; all else is a run-time input of it.
+Batches, labels and masks are drawn inside; the loop stops at the event that ends a trial or at the budget. A program is
+compiled once for each `Structure` in a process; all else is a run-time input of it.
 
 On GPUs a step is bound by the launches of its kernels, which cost the same for many trials as for one. So a program
 can train a population of trials of one structure side by side, each in a slot of its own: `update` of one trial, with
@@ -33,6 +33,7 @@ from study.engine.runtime import device_name, tf
 from study.engine.structure import Structure
 from study.engine.tensors import Scalar, Tensor
 from study.trial.config import TrialConfig
+from study.trial.divergence import NONFINITE, Divergence
 
 GPU_BYTES = 8 * 2**30
 """What a population may take of a GPU's memory. A constant: the population must not depend on what else is there."""
@@ -57,7 +58,7 @@ class Program:
         self._compiled: Any = None
 
     def __call__(self, progress: LoopState, settings: Settings, last: Any) -> LoopState:
-        """Train up to UPDATES_PER_CALL updates on: to update number `last`, the first loss that is not finite, or the
+        """Train up to UPDATES_PER_CALL updates on: to update number `last`, the event that ends the trial, or the
         first update that brings one of `Cell.events`, so that it is known what that update started from."""
         arguments = progress._replace(forward={}), settings, tf.constant(last, tf.int64)
         done: LoopState
@@ -123,6 +124,7 @@ class Program:
             update=number,
             figures=tf.where(tf.range(UPDATES_PER_CALL)[:, tf.newaxis] == row, figures, at.figures),
             first=tf.where(happened & (at.first == 0), number, at.first),
+            ended=_ends(figures[0], settings),
             now=after,
             before=at.now,
             forward={name: capture.tensors[name] for name in at.forward},
@@ -131,7 +133,14 @@ class Program:
 
 def _goes_on(at: LoopState, begin: Scalar, end: Scalar) -> Tensor:
     """Whether a trial is trained on within this call: a bool scalar."""
-    return (at.update < end) & ((at.update == begin) | ~tf.reduce_any(at.first == at.update))
+    stops = at.ended | tf.reduce_any(at.first == at.update)
+    return (at.update < end) & ((at.update == begin) | ~stops)
+
+
+def _ends(loss: Scalar, settings: Settings) -> Tensor:
+    """`Divergence.happened` of a loss: a bool scalar."""
+    within = (loss >= settings.lowest_loss) & (loss <= settings.highest_loss)
+    return ~(tf.math.is_finite(loss) & within)
 
 
 @lru_cache(maxsize=64)
@@ -160,25 +169,30 @@ def default_population(structure: Structure) -> int:
     return population
 
 
-def calls(config: TrialConfig, *, program: Program | None = None, seconds: float = math.inf) -> Iterator[LoopState]:
+def calls(
+    config: TrialConfig,
+    *,
+    divergence: Divergence = NONFINITE,
+    program: Program | None = None,
+    seconds: float = math.inf,
+) -> Iterator[LoopState]:
     """Train a trial, and yield where it stands after every call of its program.
 
     Args:
         config: The trial.
+        divergence: The event that ends it before its budget.
         program: Its program; None takes its structure's.
         seconds: How long a call may take, as far as whole updates allow. It changes no number.
     """
     program = program or program_of(Structure.of(config))
-    settings = Settings.of(config)
+    settings = Settings.of(config, divergence=divergence)
     progress = initial_state(config)
-    loss = 0.0
     at_most = UPDATES_PER_CALL if math.isinf(seconds) else 1
-    while int(progress.update) < config.updates and math.isfinite(loss):
+    while int(progress.update) < config.updates and not bool(progress.ended):
         done = int(progress.update)
         begin = time.perf_counter()
         progress = program(progress, settings, min(config.updates, done + at_most))
         updates = int(progress.update) - done
-        loss = float(progress.figures[updates - 1, 0])
         if done and math.isfinite(seconds):  # the first call's time is that of compiling
             at_most = int(min(max(seconds * updates / (time.perf_counter() - begin), 1), UPDATES_PER_CALL))
         yield progress

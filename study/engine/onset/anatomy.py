@@ -25,25 +25,32 @@ from study.engine.runtime import tf
 from study.engine.structure import Structure
 from study.trial.anatomy import AFTER, AT, BEFORE, LAST, ONSET, Anatomy, Picture, Snapshot
 from study.trial.config import TrialConfig
+from study.trial.divergence import NONFINITE, Divergence
 from study.trial.reduction import Heatmap, Histogram, Statistics
 from study.trial.result import TrialResult
 
 
-def anatomy_of(config: TrialConfig, *, on_update: Callable[[int, float], None] | None = None) -> Anatomy:
+def anatomy_of(
+    config: TrialConfig,
+    *,
+    divergence: Divergence = NONFINITE,
+    on_update: Callable[[int, float], None] | None = None,
+) -> Anatomy:
     """Train a trial with the compiled engine and take it apart around its onset.
 
     Args:
         config: The trial.
+        divergence: The event that ends it before its budget.
         on_update: Is told the number and the loss of every update.
 
     Raises:
         OutOfMemory: It needs more than there is.
     """
     with telling_of_memory():
-        return _anatomy_of(config, on_update)
+        return _anatomy_of(config, divergence, on_update)
 
 
-def _anatomy_of(config: TrialConfig, on_update: Callable[[int, float], None] | None) -> Anatomy:
+def _anatomy_of(config: TrialConfig, divergence: Divergence, on_update: Callable[[int, float], None] | None) -> Anatomy:
     kept: deque[LoopState] = deque(maxlen=2)
     around_onset: list[LoopState] = []
 
@@ -52,7 +59,7 @@ def _anatomy_of(config: TrialConfig, on_update: Callable[[int, float], None] | N
         if not around_onset and np.any(progress.first.numpy()):
             around_onset.extend(kept)
 
-    result = compiled.run_trial(config, watch=watch, on_update=on_update)
+    result = compiled.run_trial(config, divergence=divergence, watch=watch, on_update=on_update)
     onset = result.onset
     within = onset is not None and onset.layer is not None and onset.direction is not None
     structure = Structure.of(config)

@@ -6,7 +6,6 @@ own as well; under keras-2.2.4 they are those of `keras_2_2_4`. Only the random 
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,30 +20,38 @@ from study.engine.runtime import device_name, keras, tf
 from study.engine.structure import Structure
 from study.engine.tensors import Tensor
 from study.trial.config import NONE, TrialConfig
+from study.trial.divergence import NONFINITE, Divergence
 from study.trial.result import TrialResult
 
 NAME = "reference"
 
 
-def run(configs: Sequence[TrialConfig], *, on_update: OnUpdate | None = None) -> list[TrialResult]:
+def run(
+    configs: Sequence[TrialConfig], *, divergence: Divergence = NONFINITE, on_update: OnUpdate | None = None
+) -> list[TrialResult]:
     """Train every configuration, one after another; see `run_trial`, and `study.engine.run` for the arguments."""
-    return [run_trial(config, on_update=on_update and partial(on_update, n)) for n, config in enumerate(configs)]
+    return [
+        run_trial(config, divergence=divergence, on_update=on_update and partial(on_update, number))
+        for number, config in enumerate(configs)
+    ]
 
 
 def run_trial(
     config: TrialConfig,
     *,
+    divergence: Divergence = NONFINITE,
     weights: Mapping[str, np.ndarray] | None = None,
     inputs_as: Callable[[int, np.ndarray], np.ndarray] | None = None,
     on_update: Callable[[int, float], None] | None = None,
 ) -> TrialResult:
-    """Train until the first loss that is not finite, or to the budget.
+    """Train until the event that ends a trial, or to the budget.
 
     Trials of several threads take turns: there is one thread to compute with, and trials of one structure share
     their variables.
 
     Args:
         config: The trial.
+        divergence: The event.
         weights: What it starts from, instead of `batches.initial_weights`.
         inputs_as: Takes an update's number and its inputs, (batch_size, timesteps, features), and returns those to
             train on instead.
@@ -56,7 +63,7 @@ def run_trial(
         if weights is not None:
             training.model.set_weights(weights)
         losses: list[float] = []
-        while len(losses) < config.updates and (not losses or math.isfinite(losses[-1])):
+        while len(losses) < config.updates and not (losses and divergence.happened(losses[-1])):
             losses.append(training.update(len(losses) + 1, inputs_as=inputs_as))
             if on_update is not None:
                 on_update(len(losses), losses[-1])
@@ -66,6 +73,7 @@ def run_trial(
             engine=NAME,
             device=device_name(),
             seconds=time.perf_counter() - start,
+            divergence=divergence,
         )
 
 

@@ -8,18 +8,21 @@ from types import TracebackType
 from typing import Self
 
 from study.trial.config import TrialConfig
+from study.trial.divergence import Divergence, divergence_of
 from study.trial.result import TrialResult
 
-Train = Callable[[Sequence[str], str, int | None], list[str]]
-"""Configs, engine and population in, results out, as text: what travels does not depend on the project's classes."""
+Train = Callable[[Sequence[str], str, int | None, str], list[str]]
+"""Configs, engine, population and the event that ends a trial in, results out, as text: what travels does not depend
+on the project's classes."""
 
 
-def train(configs: Sequence[str], engine: str, population: int | None) -> list[str]:
+def train(configs: Sequence[str], engine: str, population: int | None, divergence: str) -> list[str]:
     """Run trials of one structure: configs as JSON in, results as JSON out, in the same order."""
     from study.engine import run
 
     parsed = [TrialConfig.model_validate_json(config) for config in configs]
-    return [result.to_json() for result in run(parsed, engine=engine, population=population)]
+    results = run(parsed, engine=engine, population=population, divergence=divergence_of(divergence))
+    return [result.to_json() for result in results]
 
 
 class TrialFailed(Exception):
@@ -61,8 +64,14 @@ class Workers(ABC):
         """Number of a worker without trials, None where all have some."""
 
     @abstractmethod
-    def submit(self, trials: Sequence[tuple[int, TrialConfig]], *, engine: str) -> None:
-        """Hand in trials, by number, for the worker that is `free`; more than one must be of one structure."""
+    def submit(self, trials: Sequence[tuple[int, TrialConfig]], *, engine: str, divergence: Divergence) -> None:
+        """Hand in trials, by number, for the worker that is `free`; more than one must be of one structure.
+
+        Args:
+            trials: Numbers and configurations.
+            engine: What trains them.
+            divergence: The event that ends a trial before its budget.
+        """
 
     @abstractmethod
     def collect(self, *, timeout: float) -> tuple[int, TrialResult | TrialFailed] | None:

@@ -25,6 +25,7 @@ from study.engine import GPU_POPULATION
 from study.sweep.workers.base import Train, TrialFailed, Workers, train, why
 from study.sweep.workers.gpus import visible_gpus
 from study.trial.config import TrialConfig
+from study.trial.divergence import Divergence
 from study.trial.environment import available_cores
 from study.trial.errors import UserError
 from study.trial.result import TrialResult
@@ -58,6 +59,7 @@ class _Task:
     trials: tuple[tuple[int, TrialConfig], ...]
     worker: int
     engine: str
+    divergence: str
     attempt: int
 
 
@@ -156,8 +158,10 @@ class DaskWorkers(Workers):
     def free(self) -> int | None:
         return self._free[0] if self._free else None
 
-    def submit(self, trials: Sequence[tuple[int, TrialConfig]], *, engine: str) -> None:
-        self._submit(_Task(trials=tuple(trials), worker=self._free.pop(0), engine=engine, attempt=1))
+    def submit(self, trials: Sequence[tuple[int, TrialConfig]], *, engine: str, divergence: Divergence) -> None:
+        worker = self._free.pop(0)
+        task = _Task(trials=tuple(trials), worker=worker, engine=engine, divergence=str(divergence), attempt=1)
+        self._submit(task)
 
     def _submit(self, task: _Task) -> None:
         key = f"trial-{self._name}-{task.trials[0][0]}-{len(task.trials)}-{task.attempt}"
@@ -167,6 +171,7 @@ class DaskWorkers(Workers):
             [config.model_dump_json() for _, config in task.trials],
             task.engine,
             self._population,
+            task.divergence,
             key=key,
             pure=False,
             # Of all ways to ask for a worker, a resource is the one that a restarted worker answers to. Workers

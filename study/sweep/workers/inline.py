@@ -8,6 +8,7 @@ from types import TracebackType
 
 from study.sweep.workers.base import Train, TrialFailed, Workers, train, why
 from study.trial.config import TrialConfig
+from study.trial.divergence import Divergence
 from study.trial.result import TrialResult
 
 
@@ -26,7 +27,7 @@ class InlineWorkers(Workers):
         self.count = 1
         self.together = population
         self._train = train
-        self._tasks: deque[tuple[list[tuple[int, TrialConfig]], str]] = deque()
+        self._tasks: deque[tuple[list[tuple[int, TrialConfig]], str, str]] = deque()
         self._collected: deque[tuple[int, TrialResult | TrialFailed]] = deque()
 
     def __exit__(
@@ -36,29 +37,30 @@ class InlineWorkers(Workers):
 
     @property
     def busy(self) -> int:
-        return len(self._collected) + sum(len(trials) for trials, _ in self._tasks)
+        return len(self._collected) + sum(len(trials) for trials, _, _ in self._tasks)
 
     @property
     def free(self) -> int | None:
         return None if self._tasks else 0
 
-    def submit(self, trials: Sequence[tuple[int, TrialConfig]], *, engine: str) -> None:
-        self._tasks.append((list(trials), engine))
+    def submit(self, trials: Sequence[tuple[int, TrialConfig]], *, engine: str, divergence: Divergence) -> None:
+        self._tasks.append((list(trials), engine, str(divergence)))
 
     def collect(self, *, timeout: float) -> tuple[int, TrialResult | TrialFailed] | None:
         if not self._collected and self._tasks and timeout > 0:
             self._run(*self._tasks.popleft())
         return self._collected.popleft() if self._collected else None
 
-    def _run(self, trials: list[tuple[int, TrialConfig]], engine: str) -> None:
+    def _run(self, trials: list[tuple[int, TrialConfig]], engine: str, divergence: str) -> None:
+        configs = [config.model_dump_json() for _, config in trials]
         try:
-            texts = self._train([config.model_dump_json() for _, config in trials], engine, self.together)
+            texts = self._train(configs, engine, self.together, divergence)
         except Exception as error:
             if len(trials) == 1:
                 self._collected.append((trials[0][0], TrialFailed(why(error))))
                 return
             # Nobody knows which of them it was: each by itself.
-            self._tasks.extend(([trial], engine) for trial in trials)
+            self._tasks.extend(([trial], engine, divergence) for trial in trials)
             return
         for (number, config), text in zip(trials, texts, strict=True):
             result = TrialResult.from_json(text)

@@ -358,7 +358,7 @@ def test_a_diverging_trial_stops_at_its_first_loss_that_is_not_finite(semantics)
     )
     result = run([config])[0]
     assert result.diverged
-    assert result.outcome == "diverged"
+    assert result.outcome.name == "diverged"
     assert not math.isfinite(result.loss[-1])
     assert all(math.isfinite(loss) for loss in result.loss[:-1])
     assert 1 < result.time_to_nan == len(result.loss) < config.updates
