@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,7 +46,7 @@ def followed(updates: int) -> Iterator[Callable[[int, float], None]]:
 class Losses:
     """Shows the latest loss: live in a terminal, elsewhere as a line every SECONDS_BETWEEN_LINES.
 
-    A trial that takes less than that leaves no trace: its losses are printed when it has ended.
+    A trial that takes less than that, compiling aside, leaves no trace: its losses are printed when it has ended.
 
     Args:
         console: Where to show it.
@@ -55,7 +56,7 @@ class Losses:
     def __init__(self, console: Console, *, updates: int) -> None:
         self._console = console
         self._updates = updates
-        self._began = self._last_line = time.monotonic()
+        self._last_line = math.inf
         self._first: tuple[int, float] | None = None
         self._update = 0
         self._loss = 0.0
@@ -82,8 +83,9 @@ class Losses:
         """Take note of an update's loss."""
         now = time.monotonic()
         self._update, self._loss = update, loss
-        # What came before the first update is compiling, and says nothing of the time that is left.
-        self._first = self._first or (update, now)
+        if self._first is None:
+            # The time before is that of compiling, and says nothing of the time that is left.
+            self._first, self._last_line = (update, now), now
         if self._console.is_terminal:
             self._live.start()
         elif now - self._last_line >= SECONDS_BETWEEN_LINES:
