@@ -41,7 +41,7 @@ class Structure:
     @classmethod
     def of(cls, config: TrialConfig) -> Structure:
         others = {name: getattr(config, name) for name in cls.__dataclass_fields__ if name != "cell"}
-        return cls(cell=CELLS["lstm"], **others)
+        return cls(cell=CELLS[config.cell], **others)
 
     @property
     def directions(self) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ __all__ = [
     "NONE",
     "Activation",
     "AxisValue",
+    "CellName",
     "GateActivation",
     "Semantics",
     "TrialConfig",
@@ -48,6 +49,7 @@ Activation = Literal[
     "hard_sigmoid",
     "linear",
 ]
+CellName = Literal["lstm", "gru"]
 GateActivation = Literal["sigmoid", "hard_sigmoid", "tanh", "relu", "linear"]
 Semantics = Literal["keras-3", "keras-2.2.4"]
 
@@ -71,22 +73,28 @@ class TrialConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    cell: Annotated[
+        CellName,
+        Field(description="of the recurrent layers: Keras's LSTM, or its GRU (`reset_after=True`, keras-3 alone)"),
+    ] = "lstm"
     activation: Annotated[
         Activation,
-        Field(description="LSTM `activation`: of the candidate and of the cell state on its way out"),
+        Field(
+            description="the cell's `activation`: of the candidate and, in an LSTM, of the cell state on its way out"
+        ),
         Counted(bounded=("relu6", "softsign", "tanh", "sigmoid", "hard_sigmoid")),
     ] = "relu"
     recurrent_activation: Annotated[
         GateActivation,
-        Field(description="activation of the three gates; unset, it is `hard_sigmoid` under keras-2.2.4"),
+        Field(description="activation of the cell's gates; unset, it is `hard_sigmoid` under keras-2.2.4"),
     ] = "sigmoid"
     units: Annotated[
         int,
-        Field(ge=1, le=8192, description="units of every LSTM layer, per direction"),
+        Field(ge=1, le=8192, description="units of every recurrent layer, per direction"),
         Counted(logarithmic=True, unit="of a layer", also=("hidden_size", "hidden_units", "neurons", "num_units")),
     ] = 512
     layers: Annotated[
-        int, Field(ge=1, le=16, description="stacked LSTM layers"), Counted(also=("depth", "num_layers"))
+        int, Field(ge=1, le=16, description="stacked recurrent layers"), Counted(also=("depth", "num_layers"))
     ] = 1
     timesteps: Annotated[
         int,
@@ -105,7 +113,7 @@ class TrialConfig(BaseModel):
     ] = 32
     recurrent_dropout: Annotated[
         float,
-        Field(ge=0, lt=1, description="the LSTM's own rate: one mask per gate, fixed over the timesteps"),
+        Field(ge=0, lt=1, description="the cell's own rate: one mask per gate, fixed over the timesteps"),
         Counted(step=0.1, unit="rate"),
     ] = 0.3
     dropout: Annotated[
@@ -123,7 +131,7 @@ class TrialConfig(BaseModel):
         Counted(also=("clip", "gradient_clipping", "grad_clip", "clip_norm")),
     ] = 1.0
     max_norm: Annotated[
-        OptionalPositive, Field(description="MaxNorm(axis=0) of the LSTM's kernel and recurrent kernel")
+        OptionalPositive, Field(description="MaxNorm(axis=0) of the cell's kernel and recurrent kernel")
     ] = 0.5
     label_balance: Annotated[
         float,
@@ -137,20 +145,22 @@ class TrialConfig(BaseModel):
     batch_norm: Annotated[
         Literal["none", "input", "before_activation", "output"],
         Field(
-            description="BatchNormalization: of every LSTM's `input`; `before_activation` of the front end "
-            "(needs one); of the last LSTM's `output`"
+            description="BatchNormalization: of every recurrent layer's `input`; `before_activation` of the front "
+            "end (needs one); of the last recurrent layer's `output`"
         ),
     ] = "none"
     front_end: Annotated[
-        Literal["none", "conv1d"], Field(description="`conv1d`: Conv1D(features, 3, padding='same') before the LSTM")
+        Literal["none", "conv1d"], Field(description="`conv1d`: Conv1D(features, 3, padding='same') before the layers")
     ] = "none"
     front_end_activation: Annotated[
         Literal["none", "relu", "elu", "selu", "tanh", "sigmoid", "linear"],
         Field(description="activation of the front end; unset, `relu` with a front end and `none` without"),
     ] = "none"
     input_mean: Annotated[float, Field(description="mean of the normal inputs; their deviation is 1")] = 0.0
-    bidirectional: Annotated[bool, Field(description="wrap every LSTM in Bidirectional (concatenated)")] = False
-    stateful: Annotated[bool, Field(description="carry the LSTM's state from update to update")] = False
+    bidirectional: Annotated[bool, Field(description="wrap every recurrent layer in Bidirectional (concatenated)")] = (
+        False
+    )
+    stateful: Annotated[bool, Field(description="carry the cells' states from update to update")] = False
     semantics: Annotated[Semantics, Field(description="which Keras's arithmetic")] = "keras-3"
     updates: Annotated[
         int,
@@ -174,6 +184,10 @@ class TrialConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
+        if self.cell != "lstm" and self.semantics != "keras-3":
+            raise ValueError(
+                f"cell={self.cell} is there under semantics=keras-3 alone: set semantics=keras-3 or cell=lstm"
+            )
         if self.front_end == NONE and self.batch_norm == "before_activation":
             raise ValueError("batch_norm=before_activation needs a front end: set front_end=conv1d")
         if self.front_end == NONE and self.front_end_activation != NONE:
@@ -235,7 +249,7 @@ AXES: Axes = Axes.of(TrialConfig)
 class _Example(Design):
     """The minimal example and everything that its axes make of it."""
 
-    combined = ("batch_norm", "front_end", "front_end_activation")
+    combined = ("cell", "semantics", "batch_norm", "front_end", "front_end_activation")
 
     @property
     def axes(self) -> Axes:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import get_args
+
+from study.trial.config import CellName
 
 PHASES: dict[str, str] = {
     "data": "in the data",
@@ -58,9 +61,10 @@ GATES: dict[str, str] = {
 OF_A_GATE: dict[str, tuple[str, str]] = {
     "sum": ("the sum before the activation of the {}", "sum before the {}"),
     "projection": ("the input's share of the sum of the {}", "input's share of the {}"),
+    "recurrence": ("the state's share of the sum of the {}", "state's share of the {}"),
     "gate": ("the {}", "{}"),
 }
-"""Tensors that every gate has: in a sentence, and as a label."""
+"""Tensors of a gate: in a sentence, and as a label."""
 
 TENSORS: dict[str, str] = {
     "inputs": "an input of the model",
@@ -105,7 +109,7 @@ _NUMBERED = (
 )
 """Those that have one."""
 
-_RECURRENT = re.compile(r"(lstm|gru|simple_rnn)_\d+")
+_RECURRENT = re.compile(rf"({'|'.join(get_args(CellName))})_\d+")
 
 
 def layer_words(layer: str) -> str | None:

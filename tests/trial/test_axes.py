@@ -231,7 +231,7 @@ def test_a_name_that_people_use_leads_to_the_axis(given: str, meant: str) -> Non
 
 
 def test_a_name_like_none_lists_what_there_is() -> None:
-    assert "allowed are activation, recurrent_activation" in AXES.unknown("zzz")
+    assert "allowed are cell, activation, recurrent_activation" in AXES.unknown("zzz")
 
 
 @pytest.mark.parametrize(

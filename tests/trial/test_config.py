@@ -9,6 +9,7 @@ from study.trial.errors import UserError
 
 # The experiment as the question gives it: shapes, model, optimizer, labels.
 MRE = {
+    "cell": "lstm",
     "activation": "relu",
     "recurrent_activation": "sigmoid",
     "units": 512,
@@ -83,6 +84,7 @@ def test_dependent_defaults_follow_what_they_depend_on() -> None:
         ("unit=3", "'unit' is not an axis; did you mean units?"),
         ("units", "write it as name=value"),
         ("batch_norm=before_activation", "batch_norm=before_activation needs a front end: set front_end=conv1d"),
+        ("cell=rnn", "cell=rnn is not allowed; cell takes lstm or gru"),
         ("front_end_activation=tanh", "front_end_activation=tanh needs a front end: set front_end=conv1d"),
     ],
 )

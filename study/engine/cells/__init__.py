@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from study.engine.cells.base import Cell
+from study.engine.cells.gru import GRU
 from study.engine.cells.lstm import LSTM
 
-CELLS: dict[str, Cell] = {cell.name: cell for cell in (LSTM(),)}
+CELLS: dict[str, Cell] = {cell.name: cell for cell in (LSTM(), GRU())}

@@ -30,6 +30,7 @@ STRUCTURES = [
     {"layers": 2, "front_end": "conv1d"},
     {"semantics": "keras-2.2.4"},
     {"semantics": "keras-2.2.4", "bidirectional": True, "front_end": "conv1d", "optimizer": "adam"},
+    {"cell": "gru", "bidirectional": True, "layers": 2},
 ]
 
 

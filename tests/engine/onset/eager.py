@@ -57,6 +57,12 @@ def projections(cell, x, gates: tuple[str, ...]) -> dict[str, Any]:
     return {f"{gate}_projection": part for gate, part in zip(gates, tf.split(projected, len(gates), 1), strict=True)}
 
 
+def last_product(cell, hidden, masks) -> Any:
+    """Of the hidden state and the last gate's recurrent weights, of a cell that has biases of its own there."""
+    masked = hidden if masks is None else hidden * masks[-1]
+    return masked @ cell.recurrent_kernel.value[:, -cell.units :] + cell.bias.value[1][-cell.units :]
+
+
 STEPS: dict[str, Step] = {
     "lstm": Step(
         forward=(
@@ -74,6 +80,19 @@ STEPS: dict[str, Step] = {
         ),
         told=lambda cell, x, hidden, masks, heard: projections(cell, x, ("input", "forget", "candidate", "output")),
         backward=("hidden_state", "cell_state", "input_sum", "forget_sum", "candidate_sum", "output_sum"),
+    ),
+    "gru": Step(
+        forward=(
+            *("update_projection", "reset_projection", "candidate_projection", "update_sum", "reset_sum"),
+            *("candidate_recurrence", "update_gate", "reset_gate", "candidate_sum", "candidate", "hidden_state"),
+        ),
+        heard=("update_sum", "update_gate", "reset_sum", "reset_gate", "candidate_sum", "candidate"),
+        told=lambda cell, x, hidden, masks, heard: (
+            projections(cell, x, ("update", "reset", "candidate"))
+            | {"candidate_recurrence": last_product(cell, hidden, masks)}
+        ),
+        backward=("hidden_state", "update_sum", "candidate_sum", "candidate_recurrence", "reset_sum"),
+        derived={"candidate_recurrence": ("candidate_sum", "reset_gate")},
     ),
 }
 """By the name of the cell."""
