@@ -49,8 +49,11 @@ Activation = Literal[
     "hard_sigmoid",
     "linear",
 ]
-CellName = Literal["lstm", "gru"]
-GateActivation = Literal["sigmoid", "hard_sigmoid", "tanh", "relu", "linear"]
+CellName = Literal["lstm", "gru", "simple_rnn"]
+GateActivation = Literal["none", "sigmoid", "hard_sigmoid", "tanh", "relu", "linear"]
+WITHOUT_GATES = ("simple_rnn",)
+"""Cells that have no `recurrent_activation`."""
+
 Semantics = Literal["keras-3", "keras-2.2.4"]
 
 
@@ -75,7 +78,10 @@ class TrialConfig(BaseModel):
 
     cell: Annotated[
         CellName,
-        Field(description="of the recurrent layers: Keras's LSTM, or its GRU (`reset_after=True`, keras-3 alone)"),
+        Field(
+            description="of the recurrent layers: Keras's LSTM or, under keras-3 alone, its GRU (`reset_after=True`) "
+            "or SimpleRNN"
+        ),
     ] = "lstm"
     activation: Annotated[
         Activation,
@@ -86,7 +92,10 @@ class TrialConfig(BaseModel):
     ] = "relu"
     recurrent_activation: Annotated[
         GateActivation,
-        Field(description="activation of the cell's gates; unset, it is `hard_sigmoid` under keras-2.2.4"),
+        Field(
+            description="activation of the cell's gates; unset, it is `hard_sigmoid` under keras-2.2.4 and `none` "
+            "for a cell without gates"
+        ),
     ] = "sigmoid"
     units: Annotated[
         int,
@@ -178,6 +187,8 @@ class TrialConfig(BaseModel):
         values = dict(given)
         if values.get("semantics") == "keras-2.2.4":
             values.setdefault("recurrent_activation", "hard_sigmoid")
+        if values.get("cell") in WITHOUT_GATES:
+            values.setdefault("recurrent_activation", NONE)
         if values.get("front_end") == "conv1d":
             values.setdefault("front_end_activation", "relu")
         return values
@@ -188,6 +199,12 @@ class TrialConfig(BaseModel):
             raise ValueError(
                 f"cell={self.cell} is there under semantics=keras-3 alone: set semantics=keras-3 or cell=lstm"
             )
+        if self.cell in WITHOUT_GATES and self.recurrent_activation != NONE:
+            raise ValueError(
+                f"recurrent_activation={self.recurrent_activation} needs a cell with gates, such as cell=lstm"
+            )
+        if self.cell not in WITHOUT_GATES and self.recurrent_activation == NONE:
+            raise ValueError(f"cell={self.cell} needs a recurrent_activation; `linear` stands for no activation")
         if self.front_end == NONE and self.batch_norm == "before_activation":
             raise ValueError("batch_norm=before_activation needs a front end: set front_end=conv1d")
         if self.front_end == NONE and self.front_end_activation != NONE:
@@ -249,7 +266,7 @@ AXES: Axes = Axes.of(TrialConfig)
 class _Example(Design):
     """The minimal example and everything that its axes make of it."""
 
-    combined = ("cell", "semantics", "batch_norm", "front_end", "front_end_activation")
+    combined = ("cell", "recurrent_activation", "semantics", "batch_norm", "front_end", "front_end_activation")
 
     @property
     def axes(self) -> Axes:

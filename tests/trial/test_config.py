@@ -66,6 +66,18 @@ def test_dependent_defaults_follow_what_they_depend_on() -> None:
     assert TrialConfig(semantics="keras-2.2.4").recurrent_activation == "hard_sigmoid"
     assert TrialConfig(semantics="keras-2.2.4", recurrent_activation="sigmoid").recurrent_activation == "sigmoid"
     assert TrialConfig(front_end="conv1d").front_end_activation == "relu"
+    assert TrialConfig(cell="simple_rnn").recurrent_activation == "none"
+
+
+def test_a_cell_without_gates_takes_no_activation_of_them() -> None:
+    with pytest.raises(UserError, match=r"^recurrent_activation=tanh needs a cell with gates, such as cell=lstm$"):
+        TrialConfig.parse({"cell": "simple_rnn", "recurrent_activation": "tanh"})
+
+
+@pytest.mark.parametrize("cell", ["gru", "simple_rnn"])
+def test_keras_2_2_4_has_the_lstm_alone(cell: str) -> None:
+    with pytest.raises(UserError, match=f"^cell={cell} is there under semantics=keras-3 alone: set semantics=keras-3"):
+        TrialConfig.parse({"cell": cell, "semantics": "keras-2.2.4"})
 
 
 @pytest.mark.parametrize(
@@ -84,7 +96,8 @@ def test_dependent_defaults_follow_what_they_depend_on() -> None:
         ("unit=3", "'unit' is not an axis; did you mean units?"),
         ("units", "write it as name=value"),
         ("batch_norm=before_activation", "batch_norm=before_activation needs a front end: set front_end=conv1d"),
-        ("cell=rnn", "cell=rnn is not allowed; cell takes lstm or gru"),
+        ("cell=rnn", "cell=rnn is not allowed; cell takes lstm, gru or simple_rnn"),
+        ("recurrent_activation=none", "cell=lstm needs a recurrent_activation; `linear` stands for no activation"),
         ("front_end_activation=tanh", "front_end_activation=tanh needs a front end: set front_end=conv1d"),
     ],
 )

@@ -13,7 +13,11 @@ from study.engine.cells.base import HIDDEN, LARGEST_HIDDEN, Cell
 from study.engine.cells.recurrence import Recurrence, run
 from study.engine.reference.engine import masks_for
 from study.engine.runtime import keras, tf
+from study.engine.structure import Structure
+from study.trial.config import NONE, TrialConfig
 from study.trial.growth import STATE_FIGURES
+from study.trial.tensor_name import TensorName
+from study.trial.words import GATES, TENSORS, is_recurrent
 
 TIMESTEPS, BATCH, WIDTH, UNITS = 5, 4, 2, 3
 
@@ -58,6 +62,24 @@ def test_it_is_found_by_its_name_and_has_the_state_that_every_cell_has(cell: Cel
     assert repr(cell) == cell.name  # a program is kept by it
     assert next(iter(cell.states)) == HIDDEN
     assert len(set(cell.states.values())) == len(cell.states)
+
+
+@each_cell
+def test_the_axes_know_whether_its_gates_have_an_activation(cell: Cell) -> None:
+    config = TrialConfig.model_validate({"cell": cell.name})
+    assert (config.recurrent_activation != NONE) == cell.has_recurrent_activation
+    assert Structure.of(config).cell is cell
+
+
+@each_cell
+def test_its_tensors_have_words(cell: Cell) -> None:
+    for tensor in (*(f"{gate}_projection" for gate in cell.gates), *cell.made_of):
+        name = TensorName.parse(tensor)
+        assert str(name) == tensor
+        assert (name.gate in GATES) if name.gate else (name.role in TENSORS)
+    assert all(
+        is_recurrent(layer) for layer in Structure.of(TrialConfig.model_validate({"cell": cell.name})).layer_names()
+    )
 
 
 @each_cell

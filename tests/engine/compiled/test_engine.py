@@ -31,6 +31,7 @@ STRUCTURES = [
     {"semantics": "keras-2.2.4"},
     {"semantics": "keras-2.2.4", "bidirectional": True, "front_end": "conv1d", "optimizer": "adam"},
     {"cell": "gru", "bidirectional": True, "layers": 2},
+    {"cell": "simple_rnn", "front_end": "conv1d"},
 ]
 
 

@@ -94,6 +94,12 @@ STEPS: dict[str, Step] = {
         backward=("hidden_state", "update_sum", "candidate_sum", "candidate_recurrence", "reset_sum"),
         derived={"candidate_recurrence": ("candidate_sum", "reset_gate")},
     ),
+    "simple_rnn": Step(
+        forward=("hidden_projection", "hidden_sum", "hidden_state"),
+        heard=("hidden_sum", "hidden_state"),
+        told=lambda cell, x, hidden, masks, heard: projections(cell, x, ("hidden",)),
+        backward=("hidden_state", "hidden_sum"),
+    ),
 }
 """By the name of the cell."""
 

@@ -88,6 +88,8 @@ def seek(config, number, before, of=Seeker):
         ({**DEEP, "semantics": "keras-2.2.4", "front_end": "conv1d"}, False),
         ({**PLAIN, "cell": "gru"}, True),
         ({**DEEP, "cell": "gru"}, False),
+        ({**PLAIN, "cell": "simple_rnn"}, True),
+        ({**DEEP, "cell": "simple_rnn"}, False),
     ],
 )
 def test_an_eager_run_of_kerass_own_cells_finds_the_same_onset(structure, compiled):

@@ -258,6 +258,12 @@ def random_config(generator):
         "updates": 3,
         "seed": generator.randrange(2**31),
     }
+    if values["cell"] != "lstm":
+        values["semantics"] = "keras-3"
+    if values["cell"] == "simple_rnn":
+        values["recurrent_activation"] = "none"
+    elif values["recurrent_activation"] == "none":
+        values["recurrent_activation"] = "tanh"
     if values["front_end"] == "none":
         values["front_end_activation"] = "none"
         if values["batch_norm"] == "before_activation":
