@@ -17,7 +17,8 @@ from bench import card_trial
 from joblib import Memory
 
 from study.engine.agreement import NUDGED, ONE_ROUNDING, Comparison, compare
-from study.trial.config import TrialConfig, as_text
+from study.trial.axes import as_text
+from study.trial.config import TrialConfig
 from study.trial.environment import available_cores, git_commit, machine, versions
 from study.trial.folders import home_folder
 

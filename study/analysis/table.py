@@ -16,8 +16,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from study.analysis.table_axes import axes_of, read_axes, with_axes
-from study.trial.axes import BUDGET, Axes, Axis, Kind, column_of
+from study.analysis.table_axes import axes_of, read_axes, with_axes, write_axes
+from study.trial.axes import BUDGET_COLUMN, Axes, Axis, Kind
 from study.trial.config import EXAMPLE
 from study.trial.divergence import NONFINITE, TAKES, Divergence, divergence_of
 from study.trial.errors import UserError
@@ -196,6 +196,20 @@ def load_results(path: Path | str) -> pd.DataFrame:
     return as_results(table, where=str(path))
 
 
+def write_results(table: pd.DataFrame, path: Path) -> None:
+    """Write a results table so that `load_results` reads it back, its axes included.
+
+    Args:
+        table: A results table.
+        path: A file that ends in .csv, beside which the axes are put unless they are the example's, or in .parquet.
+    """
+    if path.suffix == ".parquet":
+        table.to_parquet(path, index=False)
+        return
+    table.to_csv(path, index=False)
+    write_axes(table, path)
+
+
 def as_results(table: pd.DataFrame, *, where: str = "the results table") -> pd.DataFrame:
     """Give a table of trials the documented columns and types, and check its values.
 
@@ -333,7 +347,7 @@ def _check_outcomes(table: pd.DataFrame, *, where: str) -> None:
     if number.duplicated().any():
         raise UserError(f"{where}: trial {number[number.duplicated()].iloc[0]} is there twice; a trial has one row")
     outcome, time, updates = (table[name] for name in ("outcome", "time_to_nan", "updates"))
-    budget = table[column_of(BUDGET)]
+    budget = table[BUDGET_COLUMN]
     _refuse(table, ~outcome.isin(OUTCOMES), where, "outcome", f"it is {', '.join(OUTCOMES[:-1])} or {OUTCOMES[-1]}")
     diverged, survived = outcome == "diverged", outcome == "survived"
     ran = diverged | survived

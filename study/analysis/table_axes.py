@@ -13,17 +13,14 @@ from pathlib import Path
 import pandas as pd
 from pydantic import ValidationError
 
-from study.trial.axes import Axes, Axis
+from study.trial.axes import OF_TABLE, Axes, Axis
 from study.trial.config import EXAMPLE
 from study.trial.errors import UserError
-
-KEY = "axes"
-"""Where in `DataFrame.attrs` they are."""
 
 
 def axes_of(table: pd.DataFrame) -> Axes:
     """The axes of a results table, or of some of its rows or columns."""
-    text = table.attrs.get(KEY)
+    text = table.attrs.get(OF_TABLE)
     return EXAMPLE.axes if text is None else _parsed(text)
 
 
@@ -36,7 +33,7 @@ def with_axes(table: pd.DataFrame, axes: Axes) -> pd.DataFrame:
     """The same table, of these axes."""
     table = table.copy()
     # A text, for pandas copies attributes deeply in every operation.
-    table.attrs[KEY] = axes.to_json()
+    table.attrs[OF_TABLE] = axes.to_json()
     return table
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from study.space.search_space import TRIALS_LIMIT
-from study.trial.config import AxisValue, Semantics, TrialConfig, as_text
+from study.trial.axes import AxisValue, as_text
+from study.trial.config import Semantics, TrialConfig
 
 CLAIMS: tuple[str, ...] = tuple(f"C{number}" for number in range(1, 23))
 """What the question's page claims, in its order; the file has at least one contrast for each."""

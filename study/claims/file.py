@@ -1,25 +1,24 @@
-"""Reads the file of contrasts and checks it, so that no verdict of a finished study meets a mistake in it."""
+"""Reads the file of contrasts and checks it, so that no verdict of a finished study meets a mistake in it.
+
+The shape of the file is checked first (`study.claims.shape`), then what it means at a scale.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from study.claims.contrast import CLAIMS, Arm, Claims, Contrast, Event, Measure, Scale, Side, Statistic, label_of
-from study.space.file import read_mapping, reason, shown
-from study.trial.config import AXES, AxisValue, Semantics, TrialConfig, allowed, axis_value, unknown_axis
+from study.claims.contrast import CLAIMS, Arm, Claims, Contrast, Scale, Statistic, label_of
+from study.claims.shape import ClaimsFile, ContrastEntry, ScaleEntry
+from study.space.yaml_file import Place, checked, read_mapping, reason, shown
+from study.trial.axes import NOT_OF_A_MODEL, AxisValue
+from study.trial.config import EXAMPLE
 from study.trial.errors import UserError
 
 FILE = "claims.yaml"
-KEYS = ("about", "alpha", "scales", "contrasts")
-SCALE_KEYS = ("fixed", "updates", "replicates")
-REQUIRED = ("id", "statement", "factor", "statistic", "arms", "against")
-OVERRIDABLE = ("fixed", "arms", "control", "updates", "replicates")
-CONTRAST_KEYS = (*REQUIRED, "control", "event", "measure", "side", "threshold", "runs", "under", "at", *OVERRIDABLE)
-ARMS = {"share": "at least 1", "order": "at least 2", "gain": "exactly 4", "repeat": "at least 1"}
-REPLICATES_LIMIT = 1000
+ARMS: dict[Statistic, str] = {"share": "at least 1", "order": "at least 2", "gain": "exactly 4", "repeat": "at least 1"}
+"""How many arms a statistic compares."""
 
 
 def find_claims(folders: tuple[Path, ...]) -> Path:
@@ -59,158 +58,110 @@ def parse_claims(text: str, *, scale: Scale, source: str = "claims") -> Claims:
     Raises:
         UserError: The first thing that is wrong: the file, the field, what was given, what is allowed.
     """
-    return _Parser(source, scale).claims(read_mapping(text, keys=KEYS, source=source))
+    content = read_mapping(text, keys=tuple(ClaimsFile.model_fields), source=source)
+    file = checked(ClaimsFile, content, source=source, place=lambda way: _place(way, content))
+    return _AtScale(source, scale).claims(file)
 
 
-class _Parser:
-    """Turns what YAML gave into `Claims`, or into the sentence that says why it cannot."""
+def _place(way: Place, content: dict[Any, Any]) -> str:
+    """Where a mistake is: a contrast is named by its id, and its arms are not numbered."""
+    if not way:
+        return "file"
+    if way[0] != "contrasts" or len(way) == 1:
+        return ".".join(map(str, way))
+    entry = content["contrasts"][int(way[1])]
+    name = entry.get("id") if isinstance(entry, dict) else None
+    if not isinstance(name, str) or way[2:] == ("id",):
+        return "contrasts"
+    return ".".join([name, *(step for step in way[2:] if isinstance(step, str))])
+
+
+class _AtScale:
+    """Turns a file of the right shape into the `Claims` of a scale, or into the sentence that says why it cannot."""
 
     def __init__(self, source: str, scale: Scale) -> None:
-        self.source = source
-        self.scale = scale
+        self._source = source
+        self._scale = scale
 
-    def fail(self, place: str, problem: str) -> UserError:
-        return UserError(f"{self.source}: {place}: {problem}")
-
-    def claims(self, content: dict[Any, Any]) -> Claims:
-        self.keys("file", content, allowed_keys=KEYS, required=KEYS)
-        scales = self.mapping("scales", content["scales"])
-        self.keys("scales", scales, allowed_keys=get_args(Scale), required=get_args(Scale))
-        defaults = {
-            name: self.keys(f"scales.{name}", scales[name], allowed_keys=SCALE_KEYS, required=SCALE_KEYS)
-            for name in get_args(Scale)
-        }
-        if not isinstance(content["contrasts"], list) or not content["contrasts"]:
-            raise self.fail("contrasts", f"takes a list of contrasts, not {shown(content['contrasts'])}")
-        contrasts = [self.contrast(entry, defaults[self.scale]) for entry in content["contrasts"]]
+    def claims(self, file: ClaimsFile) -> Claims:
+        contrasts = [self._contrast(entry, file.scales.at(self._scale)) for entry in file.contrasts]
         ids = [contrast.id for contrast in contrasts]
         twice = next((name for index, name in enumerate(ids) if name in ids[:index]), None)
         if twice is not None:
-            raise self.fail("contrasts", f"{twice} is given twice")
+            raise self._wrong("contrasts", f"{twice} is given twice")
         missing = [claim for claim in CLAIMS if claim not in {contrast.claim for contrast in contrasts}]
         if missing:
-            raise self.fail("contrasts", f"none is about {missing[0]}; every claim from C1 to {CLAIMS[-1]} needs one")
+            raise self._wrong("contrasts", f"none is about {missing[0]}; every claim from C1 to {CLAIMS[-1]} needs one")
         return Claims(
-            scale=self.scale,
-            about=self.text("about", content["about"]),
-            alpha=self.share("alpha", content["alpha"]),
-            contrasts=tuple(contrasts),
-            source=self.source,
+            scale=self._scale, about=file.about, alpha=file.alpha, contrasts=tuple(contrasts), source=self._source
         )
 
-    def contrast(self, entry: Any, scale: dict[Any, Any]) -> Contrast:
-        given = self.mapping("contrasts", entry)
-        name = given.get("id")
-        if (
-            not isinstance(name, str)
-            or not re.fullmatch(r"C[0-9]+[a-z]?", name)
-            or name.rstrip("abcdefghij") not in CLAIMS
-        ):
-            raise self.fail("contrasts", f"id takes one of C1 to {CLAIMS[-1]}, a letter behind it, not {shown(name)}")
-        self.keys(name, given, allowed_keys=CONTRAST_KEYS, required=REQUIRED)
-        at = self.mapping(f"{name}.at", given.get("at", {}))
-        self.keys(f"{name}.at", at, allowed_keys=get_args(Scale))
-        here = self.keys(f"{name}.at.{self.scale}", at.get(self.scale, {}), allowed_keys=OVERRIDABLE)
-        values = {"updates": scale["updates"], "replicates": scale["replicates"], **given, **here}
-        common = {**self.axes("fixed of the scale", scale["fixed"]), **self.axes(name, values.get("fixed", {}))}
-        statistic: Statistic = self.one_of(f"{name}.statistic", values["statistic"], get_args(Statistic))
-        side: Side = self.one_of(f"{name}.side", values.get("side", "above"), get_args(Side))
-        if statistic != "share":
-            stray = next((key for key in ("control", "event", "side", "threshold") if key in values), None)
-            if stray is not None:
-                raise self.fail(f"{name}.{stray}", f"belongs to the statistic share, not to {statistic}")
-        if statistic != "order" and "measure" in values:
-            raise self.fail(f"{name}.measure", f"belongs to the statistic order, not to {statistic}")
-        runs = self.whole(f"{name}.runs", values.get("runs", 1), most=100)
-        if (statistic == "repeat") != (runs > 1):
-            raise self.fail(f"{name}.runs", "takes at least 2 for the statistic repeat, and 1 for any other")
+    def _wrong(self, place: str, problem: str) -> UserError:
+        return UserError(f"{self._source}: {place}: {problem}")
+
+    def _contrast(self, entry: ContrastEntry, scale: ScaleEntry) -> Contrast:
+        name, here = entry.id, entry.at.at(self._scale)
+        common = self._values("fixed of the scale", scale.fixed) | self._values(
+            name, _first(here.fixed, entry.fixed, {})
+        )
+        control = _first(here.control, entry.control, None)
         contrast = Contrast(
             id=name,
-            statement=self.text(f"{name}.statement", values["statement"]),
-            factor=self.text(f"{name}.factor", values["factor"]),
-            against=self.text(f"{name}.against", values["against"]),
-            statistic=statistic,
-            arms=self.arms(name, values["arms"], common, ARMS[statistic]),
-            control=self.arm(f"{name}.control", values["control"], common) if "control" in values else None,
-            event=self.one_of(f"{name}.event", values.get("event", "diverged"), get_args(Event)),
-            measure=self.one_of(f"{name}.measure", values.get("measure", "time_to_nan"), get_args(Measure)),
-            side=side,
-            threshold=self.share(f"{name}.threshold", values.get("threshold", 0.5)),
-            updates=self.whole(f"{name}.updates", values["updates"], most=1_000_000),
-            replicates=self.whole(f"{name}.replicates", values["replicates"], most=REPLICATES_LIMIT),
-            runs=runs,
-            under=self.semantics(name, values.get("under", list(get_args(Semantics)))),
+            statement=entry.statement,
+            factor=entry.factor,
+            against=entry.against,
+            statistic=entry.statistic,
+            arms=self._arms(name, entry.statistic, _first(here.arms, entry.arms, []), common),
+            control=None if control is None else self._arm(f"{name}.control", control, common),
+            event=entry.event,
+            measure=entry.measure,
+            side=entry.side,
+            threshold=entry.threshold,
+            updates=_first(here.updates, entry.updates, scale.updates),
+            replicates=_first(here.replicates, entry.replicates, scale.replicates),
+            runs=entry.runs,
+            under=entry.under,
         )
         for arm in contrast.all_arms:
-            TrialConfig.parse(arm.values, where=f"{self.source}: {name}: {arm.label}")
+            EXAMPLE.config(arm.values, where=f"{self._source}: {name}: {arm.label}")
         return contrast
 
-    def arms(self, name: str, given: Any, common: dict[str, AxisValue], number: str) -> tuple[Arm, ...]:
+    def _arms(
+        self, name: str, statistic: Statistic, given: list[dict[Any, Any]], common: Mapping[str, AxisValue]
+    ) -> tuple[Arm, ...]:
+        number = ARMS[statistic]
         least = int(number.split()[-1])
-        if not isinstance(given, list) or len(given) < least or (number.startswith("exactly") and len(given) > least):
-            raise self.fail(f"{name}.arms", f"takes a list of {number}, not {shown(given)}")
-        arms = tuple(self.arm(f"{name}.arms", entry, common) for entry in given)
+        if len(given) < least or (number.startswith("exactly") and len(given) > least):
+            raise self._wrong(f"{name}.arms", f"takes a list of {number}, not {shown(given)}")
+        arms = tuple(self._arm(f"{name}.arms", entry, common) for entry in given)
         twice = next((arm for index, arm in enumerate(arms) if arm.values in [a.values for a in arms[:index]]), None)
         if twice is not None:
-            raise self.fail(f"{name}.arms", f"{twice.label} is given twice")
+            raise self._wrong(f"{name}.arms", f"{twice.label} is given twice")
         return arms
 
-    def arm(self, place: str, given: Any, common: dict[str, AxisValue]) -> Arm:
-        own = self.axes(place, given)
+    def _arm(self, place: str, given: dict[Any, Any], common: Mapping[str, AxisValue]) -> Arm:
+        own = self._values(place, given)
         return Arm(label=label_of(own), values={**common, **own})
 
-    def axes(self, place: str, given: Any) -> dict[str, AxisValue]:
+    def _values(self, place: str, given: dict[Any, Any]) -> dict[str, AxisValue]:
+        """Values of axes of the example, each checked alone."""
         values: dict[str, AxisValue] = {}
-        for axis, value in self.mapping(place, given).items():
-            if axis not in AXES:
-                raise self.fail(place, unknown_axis(axis))
-            if axis in ("updates", "seed"):
-                raise self.fail(place, f"{axis} is not for an arm: budget and seeds are the same for all of a contrast")
+        for name, value in given.items():
+            if name not in EXAMPLE.axes:
+                raise self._wrong(place, EXAMPLE.axes.unknown(name))
+            if name in NOT_OF_A_MODEL:
+                raise self._wrong(
+                    place, f"{name} is not for an arm: budget and seeds are the same for all of a contrast"
+                )
+            axis = EXAMPLE.axes[name]
             try:
-                values[axis] = axis_value(axis, value)
+                values[name] = axis.validate(value)
             except ValueError:
-                raise self.fail(place, f"{axis} takes {allowed(axis)}, not {shown(value)}") from None
+                problem = f"{name} takes {axis.allowed()}, not {shown(value)}{axis.hint(value)}"
+                raise self._wrong(place, problem) from None
         return values
 
-    def semantics(self, name: str, given: Any) -> tuple[Semantics, ...]:
-        if not isinstance(given, list) or not given:
-            raise self.fail(f"{name}.under", f"takes a list of semantics, not {shown(given)}")
-        return tuple(self.one_of(f"{name}.under", value, get_args(Semantics)) for value in given)
 
-    def keys(
-        self, place: str, given: Any, *, allowed_keys: tuple[str, ...], required: tuple[str, ...] = ()
-    ) -> dict[Any, Any]:
-        """A mapping with these keys and no others."""
-        mapping = self.mapping(place, given)
-        for key in mapping:
-            if key not in allowed_keys:
-                raise self.fail(place, f"{shown(key)} is not known; allowed are {', '.join(allowed_keys)}")
-        for key in required:
-            if key not in mapping:
-                raise self.fail(place, f"{key} is missing")
-        return mapping
-
-    def mapping(self, place: str, given: Any) -> dict[Any, Any]:
-        if not isinstance(given, Mapping):
-            raise self.fail(place, f"takes a mapping, not {shown(given)}")
-        return dict(given)
-
-    def text(self, place: str, given: Any) -> str:
-        if not isinstance(given, str) or not given.strip():
-            raise self.fail(place, f"takes a sentence, not {shown(given)}")
-        return " ".join(given.split())
-
-    def one_of(self, place: str, given: Any, choices: tuple[Any, ...]) -> Any:
-        if given not in choices:
-            raise self.fail(place, f"takes {', '.join(choices[:-1])} or {choices[-1]}, not {shown(given)}")
-        return given
-
-    def share(self, place: str, given: Any) -> float:
-        if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < 1:
-            raise self.fail(place, f"takes a number between 0 and 1, not {shown(given)}")
-        return float(given)
-
-    def whole(self, place: str, given: Any, *, most: int) -> int:
-        if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= most:
-            raise self.fail(place, f"takes a whole number from 1 to {most}, not {shown(given)}")
-        return given
+def _first(*given: Any) -> Any:
+    """The first that is given, the last of them a default."""
+    return next((one for one in given if one is not None), None)

@@ -22,7 +22,7 @@ from study.sweep.loop import run_sweep
 from study.sweep.options import SweepOptions
 from study.sweep.workers.base import OpenWorkers
 from study.tracking import attach, read_trial
-from study.trial.config import AXES, Semantics
+from study.trial.config import EXAMPLE, Semantics
 from study.trial.errors import UserError
 from study.trial.home import Home
 
@@ -106,7 +106,7 @@ def with_losses(table: pd.DataFrame, contrasts: Iterable[Contrast], *, uri: str,
         if contrast.statistic == "repeat"
         for value in seeds_of(contrast.replicates, seed=seed)
     }
-    axes = ["budget" if axis == "updates" else axis for axis in AXES]
+    axes = list(EXAMPLE.axes.columns)
     asked = (table["outcome"] != "failed") & table["seed"].isin(seeds) & table.duplicated(axes, keep=False)
     prints = {run_id: _fingerprint(read_trial(run_id, uri=uri).loss) for run_id in table.loc[asked, "run_id"]}
     return table.assign(**{LOSSES: table["run_id"].map(prints)})

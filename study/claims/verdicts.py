@@ -36,7 +36,8 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from study.claims.contrast import CLAIMS, Arm, Claims, Contrast, Side, seeds_of, without_budget
-from study.trial.config import AXES, Semantics, TrialConfig
+from study.trial.axes import BUDGET_COLUMN
+from study.trial.config import EXAMPLE, Semantics, TrialConfig
 
 SUPPORTED, CONTRADICTED, NOT_RESOLVED = VERDICTS = ("supported", "contradicted", "not resolved")
 CONFIDENCE = 0.95
@@ -202,15 +203,16 @@ class _Trials:
 
     def __init__(self, table: pd.DataFrame) -> None:
         self._rows: dict[TrialConfig, list[Mapping[str, Any]]] = {}
+        columns = EXAMPLE.axes.columns
         for row in table.sort_values("trial_number").to_dict("records"):
-            values = {axis: _plain(row["budget" if axis == "updates" else axis]) for axis in AXES}
+            values = {axis.name: _plain(row[column]) for column, axis in columns.items()}
             self._rows.setdefault(without_budget(TrialConfig.model_validate(values)), []).append(
                 {str(column): value for column, value in row.items()}
             )
 
     def runs(self, config: TrialConfig) -> list[_Trial | None]:
         """All runs of a configuration with its budget or a larger one, by number; None for one that failed."""
-        rows = [row for row in self._rows.get(without_budget(config), []) if row["budget"] >= config.updates]
+        rows = [row for row in self._rows.get(without_budget(config), []) if row[BUDGET_COLUMN] >= config.updates]
         return [None if row["outcome"] == "failed" else _seen_under(config, row) for row in rows]
 
 
@@ -440,7 +442,7 @@ def _varies(runs: Sequence[_Trial | None], *, least: int) -> bool | None:
     for trial in runs:
         losses = trial.row.get(LOSSES) if trial is not None else None
         if trial is not None and isinstance(losses, str):
-            by_budget.setdefault(trial.row["budget"], []).append(losses)
+            by_budget.setdefault(trial.row[BUDGET_COLUMN], []).append(losses)
     return next((len(set(losses)) > 1 for losses in by_budget.values() if len(losses) >= least), None)
 
 
@@ -459,7 +461,7 @@ def _arm_row(contrast: Contrast, sample: _Sample) -> dict[str, Any]:
         "low": low,
         "high": high,
         "median": _median(trials),
-        "budget": contrast.updates,
+        BUDGET_COLUMN: contrast.updates,
     }
 
 

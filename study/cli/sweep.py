@@ -63,11 +63,11 @@ def sweep(
 
         from study.space.file import load
         from study.space.search_space import check_trials
-        from study.trial.config import parse_assignments
+        from study.trial.config import EXAMPLE
         from study.trial.folders import space_folders
         from study.trial.home import Home
 
-        parsed = load(space, folders=space_folders(), overrides=parse_assignments(assignments))
+        parsed = load(space, folders=space_folders(), overrides=EXAMPLE.axes.parse_assignments(assignments))
         if divergence is not None:
             parsed = replace(parsed, divergence=divergence)
         if trials is not None:

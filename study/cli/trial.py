@@ -57,9 +57,9 @@ def trial(
         of_model = _trial_of_file(model, assignments, divergence=divergence or NONFINITE)
         _print(of_model, as_json=as_json, verdict=verdict_of_model)
         return
-    from study.trial.config import TrialConfig, parse_assignments
+    from study.trial.config import AXES, TrialConfig
 
-    config = TrialConfig.parse(parse_assignments(assignments), where="--set")
+    config = TrialConfig.parse(AXES.parse_assignments(assignments), where="--set")
     event = divergence or NONFINITE
     if anatomy is not None:
         check_writable(anatomy, option="--anatomy")
@@ -105,8 +105,7 @@ def _page(
     from study.report.pages.anatomy import About
     from study.trial.environment import versions
 
-    title = f"{config.activation} lr={config.learning_rate:.2g} {config.layers}x{config.units}"
-    about = About(title=title, recorded=recorded, versions=versions())
+    about = About(title=config.design.title(config), recorded=recorded, versions=versions())
     result, page, _ = page_of(config, about, divergence=divergence, on_update=on_update)
     return result, page
 

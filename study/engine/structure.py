@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from study.engine.cells import CELLS
 from study.engine.cells.base import Cell
-from study.trial.config import NONE, TrialConfig
+from study.trial.axes import NONE
+from study.trial.config import TrialConfig
 
 DIRECTIONS = ("forward", "backward")
 """Of a bidirectional layer; a layer that is not has only the first."""

@@ -29,6 +29,11 @@ class ModelDesign(Design):
     file_axes: Axes
 
     @property
+    def identity(self) -> dict[str, str]:
+        """The file's name, and the SHA-256 of its bytes."""
+        return {"model": self.model, "sha256": self.sha256}
+
+    @property
     def axes(self) -> Axes:
         """Those of the file's functions, and those of every model."""
         return self.file_axes
@@ -87,4 +92,4 @@ class ModelConfig:
         return replace(self, settings=tuple((self.values() | values).values()))
 
     def as_json(self) -> dict[str, Any]:
-        return {"model": self.design.model, "sha256": self.design.sha256, **self.values()}
+        return {**self.design.identity, **self.values()}

@@ -1,4 +1,4 @@
-"""`SearchSpace`: what a study varies, and how Optuna draws a `TrialConfig` from it.
+"""`SearchSpace`: what a study varies, and how Optuna draws configurations from it.
 
 Spaces are read from files by `study.space.file`, which checks them.
 """
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import yaml
 
-from study.trial.config import AXES, AxisValue, TrialConfig, as_text
+from study.trial.axes import BUDGET, NOT_OF_A_MODEL, SEED, Axes, AxisValue, as_text
+from study.trial.config import EXAMPLE
+from study.trial.design import Configuration, Design
 from study.trial.divergence import NONFINITE, Divergence, in_a_file
 from study.trial.errors import UserError
 
@@ -93,7 +95,7 @@ class SearchSpace:
 
     about: str
     fixed: Mapping[str, AxisValue]
-    """Values of axes that differ from the MRE's and do not vary."""
+    """Values of axes that differ from the defaults and do not vary."""
     parameters: Mapping[str, Parameter]
     """Axes that vary, every one after those its conditions name."""
     updates: int
@@ -107,14 +109,22 @@ class SearchSpace:
     """Which time-to-NaN the TPE sampler looks for."""
     divergence: Divergence = NONFINITE
     """The event that ends a trial before its budget."""
-    configurations: tuple[TrialConfig, ...] = ()
+    configurations: tuple[Configuration, ...] = ()
     """Of a listed space: every trial, seeds and budgets included; one listed twice is run twice."""
+    design: Design = EXAMPLE
+    """What a trial is made of: the example, or a model of the user's own."""
     source: str = field(default="", compare=False)
     """Where the space was read from."""
 
     @classmethod
     def listed(
-        cls, configurations: Iterable[TrialConfig], *, about: str, source: str, divergence: Divergence = NONFINITE
+        cls,
+        configurations: Iterable[Configuration],
+        *,
+        about: str,
+        source: str,
+        divergence: Divergence = NONFINITE,
+        design: Design = EXAMPLE,
     ) -> Self:
         """The space that has these trials and no others, in this order.
 
@@ -123,9 +133,9 @@ class SearchSpace:
         listed = tuple(configurations)
         assert listed
         values = {
-            axis: tuple(dict.fromkeys(getattr(config, axis) for config in listed))
-            for axis in AXES
-            if axis not in ("seed", "updates")
+            axis: tuple(dict.fromkeys(config.values()[axis] for config in listed))
+            for axis in design.axes
+            if axis not in NOT_OF_A_MODEL
         }
         return cls(
             about=about,
@@ -136,13 +146,21 @@ class SearchSpace:
             sampler="listed",
             divergence=divergence,
             configurations=listed,
+            design=design,
             source=source,
         )
 
     @property
     def varies_seed(self) -> bool:
         """Whether the file itself says which seeds to use."""
-        return "seed" in self.parameters or "seed" in self.fixed
+        return SEED in self.parameters or SEED in self.fixed
+
+    @property
+    def axes(self) -> Axes:
+        """The axes of the study: those of its design, on a logarithmic scale where it is drawn from one."""
+        drawn = [axis for axis, parameter in self.parameters.items() if isinstance(parameter, Range) and parameter.log]
+        axes = self.design.axes
+        return axes.replacing(*(axes[axis].on_logarithmic_scale() for axis in drawn))
 
     def is_active(self, axis: str, chosen: Mapping[str, AxisValue]) -> bool:
         """Whether a parameter exists, given the values chosen for those before it."""
@@ -167,9 +185,9 @@ class SearchSpace:
                 chosen[axis] = value(axis, parameter.distribution())
         return chosen
 
-    def config(self, chosen: Mapping[str, AxisValue], *, seed: int) -> TrialConfig:
+    def config(self, chosen: Mapping[str, AxisValue], *, seed: int) -> Configuration:
         """The trial that these chosen values stand for; `seed` counts unless the space varies it itself."""
-        return TrialConfig.model_validate({"seed": seed, **self.fixed, **chosen, "updates": self.updates})
+        return self.design.config({SEED: seed, **self.fixed, **chosen, BUDGET: self.updates})
 
     def grid(self) -> list[dict[str, AxisValue]]:
         """Every configuration of the grid, an inactive parameter left out."""
@@ -195,8 +213,8 @@ class SearchSpace:
         # Unsaid where it is the usual one, as in the files of studies that knew no other.
         event = {} if self.divergence == NONFINITE else {"divergence": in_a_file(self.divergence)}
         if self.sampler == "listed":
-            configurations = [_differences(config) for config in self.configurations]
-            return {"about": self.about, **event, "configurations": configurations}
+            configurations = [_as_entry(self.design.differences(config)) for config in self.configurations]
+            return {**self.design.identity, "about": self.about, **event, "configurations": configurations}
         parameters: dict[str, Any] = {}
         for axis, parameter in self.parameters.items():
             if isinstance(parameter, Choices):
@@ -210,8 +228,9 @@ class SearchSpace:
                 entry["when"] = {c.axis: [_yaml_value(value) for value in c.values] for c in parameter.when}
             parameters[axis] = entry
         return {
+            **self.design.identity,
             "about": self.about,
-            "fixed": {axis: _yaml_value(value) for axis, value in self.fixed.items()},
+            "fixed": _as_entry(self.fixed),
             "parameters": parameters,
             "updates": self.updates,
             **event,
@@ -262,25 +281,16 @@ def check_trials(space: SearchSpace, trials: int | None) -> SearchSpace:
     trials = limit if trials is None else trials
     if not 1 <= trials <= limit:
         raise UserError(f"{space.source}: trials: takes a whole number from 1 to {limit} ({what}), not {trials}")
+    if trials % space.replicates:
+        raise UserError(
+            f"{space.source}: trials: takes a multiple of replicates, {space.replicates}, not {trials}; "
+            "else a configuration has fewer seeds than the others"
+        )
     return replace(space, trials=trials, configurations=space.configurations[:trials])
 
 
-def _differences(config: TrialConfig) -> dict[str, Any]:
-    """A configuration as an entry of a file: what differs from the MRE, or would be filled in otherwise."""
-    filled_in = {
-        axis
-        for axis, condition in {
-            "recurrent_activation": config.semantics != TrialConfig().semantics,
-            "front_end_activation": config.front_end != TrialConfig().front_end,
-        }.items()
-        if condition
-    }
-    default = TrialConfig().model_dump()
-    return {
-        axis: _yaml_value(value)
-        for axis, value in config.model_dump().items()
-        if value != default[axis] or axis in filled_in
-    }
+def _as_entry(values: Mapping[str, AxisValue]) -> dict[str, Any]:
+    return {axis: _yaml_value(value) for axis, value in values.items()}
 
 
 def _yaml_value(value: AxisValue) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from study.space.search_space import SearchSpace
 from study.sweep.options import SweepOptions
 from study.tracking import VERSION
-from study.trial.config import as_text
+from study.trial.axes import as_text
 from study.trial.environment import git_commit, machine, versions
 from study.trial.outcome import LOSS_THRESHOLD, OUTCOMES
 
@@ -45,11 +45,10 @@ def sweep_note(name: str, space: SearchSpace, table: pd.DataFrame) -> str:
 **{name}**: {space.about}
 
 {done} trials: **{counts["diverged"]} {event.went}**{share}, {counts["survived"]} survived their budget of \
-{budget} updates{but}, {counts["failed"]} failed. Varied: {axes}. Not varied: the minimal example's values, \
+{budget} updates{but}, {counts["failed"]} failed. Varied: {axes}. Not varied: the defaults, \
 except what `search_space.yaml` fixes.
 
-Each nested run is one trial, named by its number, what it came to, and its activation, learning rate, layers
-and units.
+Each nested run is one trial, named by its number, what it came to, and the settings that tell it from others.
 
 - `divergence` says what ends a trial, here `{event}`: the first update whose loss is {event.rule}.
 - `time_to_nan` is the 1-based number of that update. It is absent where the trial survived; such a trial is

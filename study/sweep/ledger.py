@@ -22,7 +22,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from study.space.samplers import BuildSampler, build_sampler
 from study.space.samplers.numbered import NumberedSampler
 from study.space.search_space import TRIALS_LIMIT, SearchSpace
-from study.trial.config import AxisValue, TrialConfig
+from study.trial.axes import AxisValue
+from study.trial.design import Configuration
 from study.trial.errors import UserError
 from study.trial.record import Record
 from study.trial.store_urls import without_password
@@ -54,7 +55,7 @@ class Ledger:
         self._space = space
         self._seed = seed
         self._missing = Counter(space.configurations)
-        self._unasked: Counter[TrialConfig] | None = None
+        self._unasked: Counter[Configuration] | None = None
         self._study_id = storage.get_study_id_from_name(study.study_name)
         self._asked: dict[int, int] = {}
         self._queued: int | None = None
@@ -126,7 +127,7 @@ class Ledger:
         trials = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING, TrialState.RUNNING))
         return [record for trial in trials if (record := self._journalled(trial))]
 
-    def ask(self) -> tuple[int, TrialConfig]:
+    def ask(self) -> tuple[int, Configuration]:
         """Number and config of the next trial: a queued one before a new one."""
         if self._space.sampler == "listed":
             return self._ask_listed()
@@ -140,7 +141,7 @@ class Ledger:
         self._queued, self._next = max(0, self._queued - 1), max(self._next, trial.number + 1)
         return trial.number, self._space.config(self._space.suggest(trial), seed=self._seed_of(trial.number))
 
-    def _ask_numbered(self, number: int, sampler: NumberedSampler) -> tuple[int, TrialConfig]:
+    def _ask_numbered(self, number: int, sampler: NumberedSampler) -> tuple[int, Configuration]:
         """A new trial in one transaction, where `Study.ask` takes one for each parameter."""
         distributions: dict[str, BaseDistribution] = {}
 
@@ -162,14 +163,14 @@ class Ledger:
     def _seed_of(self, number: int) -> int:
         return self._seed * TRIALS_LIMIT + number
 
-    def _ask_listed(self) -> tuple[int, TrialConfig]:
+    def _ask_listed(self) -> tuple[int, Configuration]:
         if self._unasked is None:
             self._unasked = +self._missing
         while True:
             trial = self._study.ask()
             written = trial.user_attrs.get(CONFIGURATION)
             # A process killed between the two lines below leaves a trial without its configuration.
-            config = TrialConfig.parse(written) if written else next(c for c in self._unasked.elements())
+            config = self._space.design.config(written) if written else next(c for c in self._unasked.elements())
             trial.set_user_attr(CONFIGURATION, config.params())
             if self._unasked[config] > 0:
                 self._unasked[config] -= 1
@@ -220,10 +221,9 @@ class Ledger:
             return self._asked[number]
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
-    @staticmethod
-    def _journalled(trial: FrozenTrial) -> Record | None:
+    def _journalled(self, trial: FrozenTrial) -> Record | None:
         values = trial.system_attrs.get(JOURNAL)
-        return Record.from_dict(trial.number, values) if values else None
+        return Record.from_dict(trial.number, values, design=self._space.design) if values else None
 
 
 def _line(error: BaseException) -> str:

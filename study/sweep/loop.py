@@ -32,7 +32,7 @@ from study.sweep.schedule import Schedule
 from study.sweep.stores import create_stores
 from study.sweep.workers.base import OpenWorkers, TrialFailed, Workers
 from study.tracking import Tracker, Waiting
-from study.trial.config import TrialConfig
+from study.trial.design import Configuration
 from study.trial.home import Home
 from study.trial.record import Record
 
@@ -158,7 +158,7 @@ class _Sweep:
         self._say = say
         self._stop = stop
         self._workers: Workers | None = None
-        self._configs: dict[int, TrialConfig] = {}
+        self._configs: dict[int, Configuration] = {}
         self._asked_for: set[int] = set()
         self._journalled: deque[Record] = deque()
         self._tracker = Tracker(
@@ -173,7 +173,8 @@ class _Sweep:
             uid=self._ledger.uid,
             tags=sweep_tags(self._space, self._options),
             params=sweep_params(self._space, self._options),
-            axes=self._space.parameters,
+            axes=self._space.axes,
+            varied=self._space.parameters,
             space_yaml=self._space.to_yaml(),
         )
         try:

@@ -6,26 +6,28 @@ A program takes seconds to compile and serves every trial of its structure, with
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Hashable
 
 from study.engine.structure import Structure
 from study.trial.config import TrialConfig
+from study.trial.design import Configuration
 
 
 class Schedule:
     """Trials that wait for a worker."""
 
     def __init__(self) -> None:
-        self._waiting: dict[int, tuple[Structure, TrialConfig]] = {}
-        self._programs: dict[int, set[Structure]] = {}
+        self._waiting: dict[int, tuple[Hashable, Configuration]] = {}
+        self._programs: dict[int, set[Hashable]] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, number: int, config: TrialConfig) -> None:
+    def add(self, number: int, config: Configuration) -> None:
         """Let a trial wait."""
-        self._waiting[number] = Structure.of(config), config
+        self._waiting[number] = structure_of(config), config
 
-    def take(self, worker: int) -> tuple[int, TrialConfig]:
+    def take(self, worker: int) -> tuple[int, Configuration]:
         """The next trial of a worker: number and config.
 
         A trial of a structure that it has a program of; else of one that no worker has; else of the one that most
@@ -44,8 +46,13 @@ class Schedule:
         own.add(structure)
         return number, config
 
-    def take_together(self, worker: int, *, at_most: int) -> dict[int, TrialConfig]:
+    def take_together(self, worker: int, *, at_most: int) -> dict[int, Configuration]:
         """The next trial of a worker, and those of its structure that were asked for first: configs by number."""
         number, config = self.take(worker)
-        same = [other for other, (structure, _) in self._waiting.items() if structure == Structure.of(config)]
+        same = [other for other, (structure, _) in self._waiting.items() if structure == structure_of(config)]
         return {number: config} | {other: self._waiting.pop(other)[1] for other in sorted(same)[: at_most - 1]}
+
+
+def structure_of(config: Configuration) -> Hashable:
+    """What two trials have in common that one program can train."""
+    return Structure.of(config) if isinstance(config, TrialConfig) else config.design

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from study.space.search_space import Choices, SearchSpace
 from study.tracking import address
-from study.trial.config import NONE, as_text
+from study.trial.axes import NONE, as_text
 from study.trial.folders import checkout
 from study.trial.home import Home
 from study.trial.outcome import LOSS_THRESHOLD

@@ -39,6 +39,8 @@ VERDICT_TABLES = ("claims", "claims_arms")
 """Artifacts of the parent run of a study of claims, parquet."""
 VERSION = "version."
 """Tags of a sweep's run that start with it name the version of a package."""
+AXES_FILE = "axes.json"
+"""Artifact of a sweep's run: the axes of its study."""
 ANATOMY = "anatomy.html"
 """Artifact of a trial's run: its page."""
 

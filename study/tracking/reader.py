@@ -10,9 +10,11 @@ from urllib.parse import unquote
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
 
 from study.tracking.client import (
     ANATOMY,
+    AXES_FILE,
     FINAL,
     SWEEP_RUNS,
     TRIAL,
@@ -27,7 +29,8 @@ from study.tracking.client import (
     search_runs,
     shown_uri,
 )
-from study.trial.config import AXES, NONE, TrialConfig, kind_of
+from study.trial.axes import NONE, OF_TABLE, Axes, Axis, as_text
+from study.trial.config import EXAMPLE, TrialConfig
 from study.trial.divergence import NONFINITE, divergence_of
 from study.trial.errors import UserError
 from study.trial.growth import FIGURES
@@ -51,40 +54,41 @@ def read_results(*, uri: str, study: str) -> pd.DataFrame:
     client = client_of(uri)
     with reading(uri):
         experiment = experiment_of(client, study, uri=uri)
-        return table_of(search_runs(client, experiment.experiment_id, TRIAL_RUNS))
+        axes = read_axes(client, experiment.experiment_id)
+        return table_of(search_runs(client, experiment.experiment_id, TRIAL_RUNS), axes=axes)
 
 
-def table_of(runs: Iterable[Run]) -> pd.DataFrame:
-    """The results table of these runs, as `read_results` describes it."""
+def table_of(runs: Iterable[Run], *, axes: Axes) -> pd.DataFrame:
+    """The results table of these runs of a study with these axes, as `read_results` describes it."""
     import pandas as pd
 
-    # The axis `updates` is the budget; the column of that name is what was run.
-    axes = {"budget" if axis == "updates" else axis: kind_of(axis) for axis in AXES}
     outcome = ("trial_number", "outcome", "time_to_nan", "updates", "divergence", "exploded", "wall_seconds")
     about = ("engine", "device", "loss_at_divergence", "failure", "run_id")
     numbers = [timeline_column(event) for event in TIMELINE] + [f"onset_{name}" for name in ONSET_NUMBERS]
     texts = [f"onset_{name}" for name in ONSET_TEXTS]
-    rows = [_row(run, metrics=[*numbers, *FIGURES], tags=texts) for run in runs if run.info.status in FINAL]
-    table = pd.DataFrame(rows, columns=[*outcome, *axes, *numbers, *texts, *FIGURES, *about])
-    for axis, kind in axes.items():
-        if kind in (int, float):
-            column = pd.to_numeric(table[axis].where(table[axis] != NONE))
-            table[axis] = column.astype("Int64" if kind is int else "float64")
-        elif kind is bool:
-            table[axis] = table[axis].map({"true": True, "false": False}).astype("boolean")
+    rows = [_row(run, axes, metrics=[*numbers, *FIGURES], tags=texts) for run in runs if run.info.status in FINAL]
+    table = pd.DataFrame(rows, columns=[*outcome, *axes.columns, *numbers, *texts, *FIGURES, *about])
+    for name, axis in axes.columns.items():
+        if axis.optional:
+            table[name] = table[name].where(table[name] != NONE)
+        if axis.is_numeric:
+            table[name] = pd.to_numeric(table[name]).astype("Int64" if axis.kind == "int" else "float64")
+        elif axis.kind == "bool":
+            table[name] = table[name].map({"true": True, "false": False}).astype("boolean")
     for name in ("trial_number", "time_to_nan", "updates", *numbers):
         table[name] = table[name].astype("Int64")
     table["exploded"] = table["exploded"].astype("boolean")
     for name in FIGURES:
         table[name] = table[name].astype("float64")
-    return table.sort_values("trial_number", ignore_index=True)
+    table = table.sort_values("trial_number", ignore_index=True)
+    table.attrs[OF_TABLE] = axes.to_json()
+    return table
 
 
-def _row(run: Run, *, metrics: Iterable[str], tags: Iterable[str]) -> dict[str, Any]:
+def _row(run: Run, axes: Axes, *, metrics: Iterable[str], tags: Iterable[str]) -> dict[str, Any]:
     given, params, told = run.data.metrics, dict(run.data.params), run.data.tags
     return {
-        **{axis: params.get(axis) for axis in AXES if axis != "updates"},
-        "budget": params.get("updates"),
+        **{column: params.get(axis.name, _from_before(axis)) for column, axis in axes.columns.items()},
         "trial_number": int(told["trial_number"]),
         "run_id": run.info.run_id,
         **_event(told, given),
@@ -101,6 +105,18 @@ def _event(tags: Mapping[str, str], metrics: Mapping[str, float]) -> dict[str, A
     earlier = tags.get("outcome") == "survived" and LOSS_EXCEEDED in metrics
     exploded = tags["exploded"] == "true" if "exploded" in tags else earlier
     return {"divergence": tags.get("divergence", str(NONFINITE)), "exploded": exploded}
+
+
+def _from_before(axis: Axis) -> str | None:
+    """What a run from before there was an axis stands at."""
+    return as_text(axis.default) if axis.later else None
+
+
+def read_axes(client: MlflowClient, experiment_id: str) -> Axes:
+    """The axes of a study: those kept with its parent run, or the example's where there are none, as of old."""
+    run = next(iter(search_runs(client, experiment_id, SWEEP_RUNS)), None)
+    read = None if run is None else read_artifact(client, run.info.run_id, AXES_FILE, Path.read_text)
+    return EXAMPLE.axes if read is None else Axes.from_json(read)
 
 
 def read_trial(run_id: str, *, uri: str) -> TrialResult:

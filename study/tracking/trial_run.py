@@ -41,13 +41,12 @@ def run_name(record: Record) -> str:
     """A name under which a trial reads well in MLflow's list, without opening it."""
     config = record.config
     outcome = record.result.outcome.label if record.result else "failed"
-    layers = f"{config.layers}x" if config.layers > 1 else ""
-    return f"{record.number:04d} {outcome}: {config.activation} lr={config.learning_rate:.2g} {layers}{config.units}"
+    return f"{record.number:04d} {outcome}: {config.design.title(config)}"
 
 
 def trial_tags(record: Record) -> dict[str, str]:
     """Tags of a trial's run."""
-    tags = {"trial_number": str(record.number), "semantics": record.config.semantics}
+    tags = {"trial_number": str(record.number), **record.config.design.tags(record.config)}
     if record.result is None:
         return {**tags, "outcome": "failed", "failure": str(record.failure), NOTE: f"Failed: {record.failure}"}
     result = record.result

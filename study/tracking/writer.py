@@ -13,6 +13,7 @@ from mlflow.entities import Metric, Param, Run, RunTag
 
 from study.tracking.client import (
     ANATOMY,
+    AXES_FILE,
     FINAL,
     NOTE,
     STORE_ERRORS,
@@ -34,6 +35,7 @@ from study.tracking.private_mlflow import KIND
 from study.tracking.reader import table_of
 from study.tracking.trial_run import EXPERIMENT_NOTE, run_name, trial_metrics, trial_tags
 from study.tracking.views import view_tag
+from study.trial.axes import Axes
 from study.trial.errors import UserError
 from study.trial.outcome import OUTCOMES
 from study.trial.record import Record
@@ -67,12 +69,20 @@ class Tracker:
             reason=reason,
             waiting=waiting or Waiting(),
         )
+        self._axes = Axes(())
         self._experiment_id = ""
         self._sweep_id = ""
         self._written: dict[int, str] = {}
 
     def open(
-        self, *, uid: str, tags: Mapping[str, str], params: Mapping[str, str], axes: Iterable[str], space_yaml: str
+        self,
+        *,
+        uid: str,
+        tags: Mapping[str, str],
+        params: Mapping[str, str],
+        axes: Axes,
+        varied: Iterable[str],
+        space_yaml: str,
     ) -> None:
         """Create the experiment and the parent run, or take up those of an earlier, interrupted sweep.
 
@@ -82,14 +92,16 @@ class Tracker:
             uid: What tells this study from another of its name.
             tags: Tags of the parent run; those of an earlier sweep are overwritten.
             params: Params of the parent run.
-            axes: The axes that vary, shown as columns in the saved view of the run list.
+            axes: Of the study, kept as an artifact.
+            varied: Those that vary, shown as columns in the saved view of the run list.
             space_yaml: The search space, kept as an artifact.
 
         Raises:
             UserError: No answer, or the experiment belongs to another study or lies in MLflow's trash.
         """
         try:
-            self._experiment_id = self._find_or_create_experiment(uid, axes)
+            self._axes = axes
+            self._experiment_id = self._find_or_create_experiment(uid, varied)
             self._take_up_runs()
             if not self._sweep_id:
                 self._sweep_id = self._create_run(SWEEP, f"sweep {self._study}", parent=None, tags=dict(tags))
@@ -99,6 +111,7 @@ class Tracker:
                     self._client.set_tag(self._sweep_id, key, value)
             self._client.log_batch(self._sweep_id, params=[Param(key, value) for key, value in params.items()])
             self._client.log_text(self._sweep_id, space_yaml, "search_space.yaml")
+            self._client.log_text(self._sweep_id, axes.to_json(), AXES_FILE)
         except (*STORE_ERRORS, ImportError) as error:
             raise UserError(
                 f"the MLflow store {shown_uri(self._uri)} cannot be used ({reason(error)}); "
@@ -166,7 +179,7 @@ class Tracker:
                 self._client.log_artifact(self._sweep_id, str(path))
         self._client.set_terminated(self._sweep_id, status=status, end_time=now)
 
-    def _find_or_create_experiment(self, uid: str, axes: Iterable[str]) -> str:
+    def _find_or_create_experiment(self, uid: str, varied: Iterable[str]) -> str:
         experiment = self._client.get_experiment_by_name(self._study)
         if experiment is None:
             location = (self._artifacts / self._study).as_uri() if self._artifacts else None
@@ -174,7 +187,7 @@ class Tracker:
                 "study.uid": uid,
                 NOTE: EXPERIMENT_NOTE,
                 **KIND,
-                **view_tag(axes, created=_milliseconds(time.time())),
+                **view_tag(varied, created=_milliseconds(time.time())),
             }
             experiment_id: str = self._client.create_experiment(self._study, artifact_location=location, tags=tags)
             return experiment_id
@@ -232,7 +245,7 @@ class Tracker:
 
     def table(self) -> pd.DataFrame:
         """The results table of the study, as `read_results` gives it."""
-        return self._patience.wait_out(lambda: table_of(self._runs(TRIAL_RUNS)))
+        return self._patience.wait_out(lambda: table_of(self._runs(TRIAL_RUNS), axes=self._axes))
 
 
 def keep_anatomy(run_id: str, page: str, *, uri: str) -> None:

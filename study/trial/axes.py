@@ -24,6 +24,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from study.trial.axis import (
     BUDGET,
+    BUDGET_COLUMN,
     LEARNING_RATE,
     NONE,
     SEED,
@@ -38,9 +39,11 @@ from study.trial.errors import UserError
 
 __all__ = [
     "BUDGET",
+    "BUDGET_COLUMN",
     "LEARNING_RATE",
     "NONE",
     "NOT_OF_A_MODEL",
+    "OF_TABLE",
     "SEED",
     "Axes",
     "Axis",
@@ -53,6 +56,9 @@ __all__ = [
 
 NOT_OF_A_MODEL = (BUDGET, SEED)
 """Axes that are no properties of a model: the one only ends the watching, the other only names a draw."""
+
+OF_TABLE = "axes"
+"""Where in `DataFrame.attrs` a results table has them; see `study.analysis.table_axes`."""
 
 _JSON = TypeAdapter(tuple[Axis, ...])
 

@@ -34,8 +34,8 @@ BUDGET = "updates"
 LEARNING_RATE = "learning_rate"
 """The axis that the law of scaling is about, in any study that has it."""
 
-_COLUMNS = {BUDGET: "budget"}
-"""Columns of a results table that have another name than their axis: its `updates` are those that were run."""
+BUDGET_COLUMN = "budget"
+"""Column of a results table that holds it: a table's `updates` are those that were run."""
 _UNSET = (NONE, "null", "~")
 _KINDS: dict[type, Kind] = {str: "str", bool: "bool", int: "int", float: "float"}
 _NOUNS: dict[Kind, str] = {"str": "a text", "bool": "true or false", "int": "a whole number", "float": "a number"}
@@ -53,7 +53,7 @@ def as_text(value: Any) -> str:
 
 def column_of(axis: str) -> str:
     """Name of an axis's column in a results table: `budget` for `updates`, else the axis's own."""
-    return _COLUMNS.get(axis, axis)
+    return BUDGET_COLUMN if axis == BUDGET else axis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,8 +216,8 @@ class Axis:
         )
 
     def on_logarithmic_scale(self) -> Self:
-        """The same axis with numbers that count by their ratios, 0 and all below it excluded."""
-        if self.logarithmic:
+        """The same axis with numbers that count by their ratios, if its default lets it: 0 has none."""
+        if self.logarithmic or (isinstance(self.default, int | float) and self.default <= 0):
             return self
         ge, gt = (self.ge, self.gt) if self._is_positive else (None, 0)
         return replace(self, logarithmic=True, step=1.0, ge=ge, gt=gt)

@@ -24,19 +24,6 @@ from study.trial.axes import NONE, Axes, AxisValue, Counted, as_text
 from study.trial.design import Configuration, Design
 from study.trial.errors import UserError
 
-__all__ = [
-    "AXES",
-    "EXAMPLE",
-    "NONE",
-    "Activation",
-    "AxisValue",
-    "CellName",
-    "GateActivation",
-    "Semantics",
-    "TrialConfig",
-    "as_text",
-]
-
 Activation = Literal[
     "relu",
     "relu6",
@@ -238,6 +225,11 @@ class TrialConfig(BaseModel):
             raise UserError(f"{where}: {explain(error)}" if where else explain(error)) from error
 
     @property
+    def design(self) -> Design:
+        """The example."""
+        return EXAMPLE
+
+    @property
     def axes(self) -> Axes:
         """The axes of the example."""
         return AXES
@@ -275,6 +267,14 @@ class _Example(Design):
     def config(self, values: Mapping[str, Any], *, where: str = "") -> TrialConfig:
         return TrialConfig.parse(values, where=where)
 
+    def title(self, config: Configuration) -> str:
+        values = config.values()
+        layers = f"{values['layers']}x" if values["layers"] != 1 else ""
+        return f"{values['activation']} lr={values['learning_rate']:.2g} {layers}{values['units']}"
+
+    def tags(self, config: Configuration) -> dict[str, str]:
+        return {"semantics": str(config.values()["semantics"])}
+
     def differences(self, config: Configuration) -> dict[str, AxisValue]:
         values = config.values()
         filled_in = {
@@ -294,31 +294,6 @@ def explain(error: ValidationError) -> str:
         return str(first["msg"]).removeprefix("Value error, ")
     name = str(first["loc"][0])
     return AXES.unknown(name) if first["type"] == "extra_forbidden" else AXES[name].explain(first["input"])
-
-
-COMBINED_AXES = EXAMPLE.combined
-unknown_axis = AXES.unknown
-parse_assignments = AXES.parse_assignments
-
-
-def kind_of(axis: str) -> type:
-    """Type of an axis's values: `str`, `bool`, `int` or `float`."""
-    return {"str": str, "bool": bool, "int": int, "float": float}[AXES[axis].kind]
-
-
-def is_optional(axis: str) -> bool:
-    """Whether an axis may be unset, written `none`."""
-    return AXES[axis].optional
-
-
-def allowed(axis: str) -> str:
-    """What an axis takes, in words."""
-    return AXES[axis].allowed()
-
-
-def axis_value(axis: str, value: object) -> AxisValue:
-    """Check one value of one axis alone and give it the axis's type."""
-    return AXES[axis].validate(value)
 
 
 def axes_table() -> str:

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Protocol, Self
 
-from study.trial.axes import Axes, AxisValue
+from study.trial.axes import NOT_OF_A_MODEL, Axes, AxisValue, as_text
 
 
 class Configuration(Protocol):
@@ -18,6 +18,10 @@ class Configuration(Protocol):
 
     Two that are equal have the same design and the same value of every axis.
     """
+
+    @property
+    def design(self) -> Design:
+        """What it is a point of."""
 
     @property
     def axes(self) -> Axes:
@@ -50,6 +54,11 @@ class Design(ABC):
     """Axes whose values are only valid in some combinations."""
 
     @property
+    def identity(self) -> dict[str, str]:
+        """What a search space names it by, beside the axes; nothing names the example."""
+        return {}
+
+    @property
     @abstractmethod
     def axes(self) -> Axes: ...
 
@@ -65,7 +74,20 @@ class Design(ABC):
             UserError: An unknown axis, a value out of range, or a combination that cannot be.
         """
 
+    def title(self, config: Configuration) -> str:
+        """A few words that tell a configuration from others: what it has that is not a default."""
+        told = {name: value for name, value in self.differences(config).items() if name not in NOT_OF_A_MODEL}
+        return " ".join(f"{name}={_short(value)}" for name, value in told.items()) or "the defaults"
+
+    def tags(self, config: Configuration) -> dict[str, str]:
+        """What a trial is filed under, beside its axes."""
+        return self.identity
+
     def differences(self, config: Configuration) -> dict[str, AxisValue]:
         """The values that a configuration is told by: those that `config` would not fill in by itself."""
         defaults = self.axes.defaults
         return {name: value for name, value in config.values().items() if value != defaults[name]}
+
+
+def _short(value: AxisValue) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else as_text(value)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from study.trial.config import TrialConfig
+from study.trial.config import EXAMPLE
+from study.trial.design import Configuration, Design
 from study.trial.result import TrialResult
 
 
@@ -15,8 +16,8 @@ class Record:
 
     number: int
     """Number of the trial in its study, from 0."""
-    config: TrialConfig
-    result: TrialResult | None = None
+    config: Configuration
+    result: TrialResult[Any] | None = None
     failure: str | None = None
     end_time: float
     """Seconds since the epoch."""
@@ -31,12 +32,12 @@ class Record:
         }
 
     @classmethod
-    def from_dict(cls, number: int, values: dict[str, Any]) -> Record:
-        """Read back what `as_dict` gave."""
+    def from_dict(cls, number: int, values: dict[str, Any], *, design: Design = EXAMPLE) -> Record:
+        """Read back what `as_dict` gave of a trial of this design."""
         return cls(
             number=number,
-            config=TrialConfig.parse(values["config"]),
-            result=values["result"] and TrialResult.from_json(values["result"]),
+            config=design.config(values["config"]),
+            result=values["result"] and TrialResult.from_json(values["result"], design=design),
             failure=values["failure"],
             end_time=values["end_time"],
         )

@@ -10,8 +10,8 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
-from study.trial.config import TrialConfig
-from study.trial.design import Configuration
+from study.trial.config import EXAMPLE, TrialConfig
+from study.trial.design import Configuration, Design
 from study.trial.divergence import NONFINITE, Divergence, divergence_of
 from study.trial.growth import Growth
 from study.trial.onset import Onset
@@ -97,11 +97,11 @@ class TrialResult(Generic[Config]):
         return json.dumps(self.as_dict(), allow_nan=False)
 
     @classmethod
-    def from_json(cls, text: str) -> TrialResult:
-        """Read back what `to_json` wrote; losses are the same to the last bit."""
+    def from_json(cls, text: str, *, design: Design = EXAMPLE) -> TrialResult[Any]:
+        """Read back what `to_json` wrote of a trial of this design; losses are the same to the last bit."""
         values = json.loads(text)
         return TrialResult(
-            config=TrialConfig.model_validate(values["config"]),
+            config=design.config(values["config"]),
             loss=tuple(float(loss) for loss in values["loss"]),
             **{name: values[name] for name in ("engine", "device", "seconds")},
             divergence=divergence_of(values.get("divergence", str(NONFINITE))),

@@ -17,8 +17,8 @@ from study.analysis.findings import findings
 from study.analysis.groups import groups_of
 from study.analysis.prediction.encoding import encoding_of
 from study.analysis.survival.design_matrix import design_matrix
-from study.analysis.table import as_results, columns_of, load_results, varying_axes
-from study.analysis.table_axes import axes_file, axes_of, with_axes, write_axes
+from study.analysis.table import as_results, columns_of, load_results, varying_axes, write_results
+from study.analysis.table_axes import axes_file, axes_of, with_axes
 from study.report.figures.onset import growth_figure
 from study.report.figures.phase import phase_figure
 from study.report.figures.scaling import scaling_figure
@@ -73,11 +73,7 @@ def test_the_axes_stay_with_a_table_through_what_pandas_does_to_it() -> None:
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_the_axes_come_back_from_a_file_with_the_table(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"other.{ending}"
-    if ending == "csv":
-        study().to_csv(path, index=False)
-        write_axes(study(), path)
-    else:
-        study().to_parquet(path, index=False)
+    write_results(study(), path)
     back = load_results(path)
     assert axes_of(back) == OTHER
     pd.testing.assert_frame_equal(back, study())
@@ -95,8 +91,7 @@ def test_a_csv_file_without_its_axes_is_taken_for_one_of_the_example_and_refused
 
 def test_a_table_of_the_example_needs_no_file_beside_it(tmp_path: Path) -> None:
     table = results_table([3.0, np.inf])
-    table.to_csv(tmp_path / "card.csv", index=False)
-    write_axes(table, tmp_path / "card.csv")
+    write_results(table, tmp_path / "card.csv")
     assert not axes_file(tmp_path / "card.csv").exists()
     assert axes_of(load_results(tmp_path / "card.csv")) == EXAMPLE.axes
 

@@ -94,7 +94,7 @@ def changed(path: str, value: Any) -> str:
     [
         ("alpha", 5, "f: alpha: takes a number between 0 and 1, not 5"),
         ("about", None, "f: file: about is missing"),
-        ("scales.small.updates", 0, "f: C1.updates: takes a whole number from 1 to 1000000, not 0"),
+        ("scales.small.updates", 0, "f: scales.small.updates: takes a whole number from 1 to 1000000, not 0"),
         ("scales.small.seeds", 3, "f: scales.small: seeds is not known; allowed are fixed, updates, replicates"),
         ("scales.full", None, "f: scales: full is missing"),
         ("contrasts", [], "f: contrasts: takes a list of contrasts, not []"),

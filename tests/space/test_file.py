@@ -254,3 +254,46 @@ def test_any_nearly_right_space_parses_or_is_told_in_one_sentence(content: objec
 @given(st.text(max_size=60) | st.text(alphabet="{}[]:,-!&*?|>'\"% \n\tabc019", max_size=40))
 def test_any_text_parses_or_is_told_in_one_sentence(text: str) -> None:
     parses_or_tells(text)
+
+
+def test_what_people_write_is_read_as_they_mean_it() -> None:
+    space = space_of(
+        """
+        fixed: {clipnorm: None, max_norm: null, units: 010, stateful: no}
+        parameters: {learning_rate: {low: 1e-5, high: 1e-2, log: "true"}}
+        trials: 1e1
+        """
+    )
+    assert space.fixed == {"clipnorm": None, "max_norm": None, "units": 10, "stateful": False}
+    assert space.parameters["learning_rate"] == Range(low=1e-5, high=1e-2, whole=False, log=True)
+    assert space.trials == 10
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            "fixed: {batch_norm: no}\ntrials: 1",
+            "batch_norm takes none, input, before_activation or output, not no;",
+        ),
+        ("fixed: {batch_norm: no}\ntrials: 1", "; did you mean none?"),
+        ("fixed: {timesteps: 1:30}\ntrials: 1", "fixed.timesteps: timesteps takes a whole number"),
+        ("updates: 1:30\ntrials: 1", "updates: takes a whole number, at least 1, not 1:30"),
+        ("fixed: {lr: 1e-3}\ntrials: 1", "fixed: 'lr' is not an axis; did you mean learning_rate?"),
+        ("parameters: {bs: {choices: [8]}}\ntrials: 1", "parameters: 'bs' is not an axis; did you mean batch_size?"),
+        ("trials: 3\nreplicates: 2", "trials: takes a multiple of replicates, 2, not 3"),
+        ("fixed: {learning_rate: 1e39}\ntrials: 1", "in float32, in which a trial computes, 1e+39 is inf"),
+        ("parameters: {units: {low: 1, high: 8, log: maybe}}\ntrials: 1", "units.log: takes true or false, not maybe"),
+    ],
+)
+def test_what_is_not_meant_is_refused_with_a_hint(text: str, complaint: str) -> None:
+    with pytest.raises(UserError) as caught:
+        space_of(text)
+    assert complaint in str(caught.value)
+
+
+def test_a_study_extended_past_a_whole_number_of_replicates_is_refused() -> None:
+    space = space_of("parameters: {units: {low: 1, high: 8}}\nreplicates: 4\ntrials: 8")
+    assert check_trials(space, 12).trials == 12
+    with pytest.raises(UserError, match="takes a multiple of replicates, 4, not 10"):
+        check_trials(space, 10)

@@ -72,7 +72,7 @@ def page() -> Iterator[Page]:
 def test_a_sweep_reads_well_in_mlflow(ui: str, page: Page) -> None:
     # The trials, in the saved view: outcome and varied axes as columns, soonest NaN first.
     page.goto(ui)
-    names = page.get_by_role("link", name=re.compile(r"^\d{4} (NaN at \d+|survived 60|failed): "))
+    names = page.get_by_role("link", name=re.compile(r"^\d{4} (NaN at \d+|survived 60(, exploded)?|failed): "))
     expect(names.first).to_be_visible()
     for column in ("time_to_nan", "updates", "loss", "activation", "learning_rate", "units"):
         expect(page.get_by_role("columnheader", name=column, exact=True).first).to_be_visible()

@@ -9,6 +9,7 @@ import pytest
 from study.sweep import stores
 from study.sweep.stores import create_stores
 from study.tracking import Tracker, read_sweep
+from study.trial.config import EXAMPLE
 from study.trial.errors import UserError
 from study.trial.home import Home, existing_home
 from study.trial.store_urls import sqlite_file, sqlite_url, without_password
@@ -46,7 +47,7 @@ def test_a_home_of_any_name_holds_both_stores_and_nothing_lies_beside_it(
     home = Home.find()
     create_stores(home)
     tracker = Tracker(uri=home.tracking_uri, study="odd", artifacts=home.artifacts)
-    tracker.open(uid="u", tags={}, params={}, axes=["units"], space_yaml="about: nothing")
+    tracker.open(uid="u", tags={}, params={}, axes=EXAMPLE.axes, varied=["units"], space_yaml="about: nothing")
     sweep = read_sweep(uri=home.tracking_uri, study="odd")
     assert sweep is not None
     assert sweep.space_yaml == "about: nothing"

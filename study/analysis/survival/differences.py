@@ -17,6 +17,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 from study.analysis.groups import QUANTILE_GROUPS, groups_of
 from study.analysis.predictors import same_as
 from study.analysis.table import durations, usable, varying_axes
+from study.trial.axes import BUDGET_COLUMN
 
 MOST_TOLD = 3
 
@@ -90,7 +91,7 @@ def survival_differences(
     """
     trials = usable(table)
     duration, event = durations(trials)
-    horizon = int(trials["budget"].min()) if len(trials) else 0
+    horizon = int(trials[BUDGET_COLUMN].min()) if len(trials) else 0
     finite = ~(event & (duration <= horizon))
     twins = {other for others in same_as(trials).values() for other in others}
     parts = [

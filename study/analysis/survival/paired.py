@@ -6,8 +6,9 @@ import pandas as pd
 
 from study.analysis.predictors import configurations
 from study.analysis.table import usable
+from study.trial.axes import BUDGET_COLUMN, SEED
 
-BLOCK = "seed"
+BLOCK = SEED
 """The column within which trials are compared."""
 
 
@@ -23,9 +24,10 @@ def paired_trials(table: pd.DataFrame, *, along: str) -> pd.DataFrame:
         that axis alone.
     """
     trials = usable(table)
-    others = trials.assign(**{along: trials[along].iloc[0], "budget": 1}) if len(trials) else trials
+    others = trials.assign(**{along: trials[along].iloc[0], BUDGET_COLUMN: 1}) if len(trials) else trials
     # Of trials that ran twice the longer one holds the shorter.
-    trials = trials.assign(set=configurations(others)).sort_values(["budget", "trial_number"], ascending=[False, True])
+    trials = trials.assign(set=configurations(others))
+    trials = trials.sort_values([BUDGET_COLUMN, "trial_number"], ascending=[False, True])
     trials = trials.drop_duplicates(["set", along, BLOCK])
     best = trials.iloc[:0]
     for _, group in trials.groupby("set", sort=True):

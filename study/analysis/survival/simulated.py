@@ -22,7 +22,7 @@ from study.analysis.survival.first_update import first_update
 from study.analysis.survival.scaling import scaling
 from study.analysis.table import usable
 from study.analysis.table_axes import axes_of
-from study.trial.axes import BUDGET, LEARNING_RATE, column_of
+from study.trial.axes import BUDGET_COLUMN, LEARNING_RATE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ def drawn(law: Law, draw: np.random.Generator) -> pd.DataFrame:
     """
     steps = np.exp(law.location + law.scale * _scatter(law.distribution, len(law.table), draw))
     update = np.where(draw.random(len(law.table)) < law.at_once, FIRST, FIRST + np.ceil(steps))
-    budget = law.table[column_of(BUDGET)].to_numpy(dtype=np.float64)
+    budget = law.table[BUDGET_COLUMN].to_numpy(dtype=np.float64)
     died = update <= budget
     return law.table.assign(
         outcome=np.where(died, "diverged", "survived"),

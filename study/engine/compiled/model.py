@@ -30,7 +30,8 @@ from study.engine.draws import batches
 from study.engine.runtime import tf
 from study.engine.structure import Structure
 from study.engine.tensors import BatchUnits, Tensor, TimeBatchUnits
-from study.trial.config import NONE, TrialConfig
+from study.trial.axes import NONE
+from study.trial.config import TrialConfig
 
 BATCH_NORMALIZATION_EPSILON = 1e-3
 """Keras's default, in both versions."""

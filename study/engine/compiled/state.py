@@ -11,7 +11,8 @@ from study.engine.compiled.settings import initial_weights
 from study.engine.runtime import tf
 from study.engine.structure import Structure
 from study.engine.tensors import BatchUnits, Scalar, Tensor
-from study.trial.config import NONE, TrialConfig
+from study.trial.axes import NONE
+from study.trial.config import TrialConfig
 
 UPDATES_PER_CALL = 16
 """Updates that a program does before it returns for more: an interrupt waits for no more than these."""

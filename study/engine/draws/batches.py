@@ -27,7 +27,8 @@ from study.engine.draws import philox
 from study.engine.runtime import keras, tf
 from study.engine.structure import DIRECTIONS, Structure
 from study.engine.tensors import Tensor
-from study.trial.config import NONE, TrialConfig
+from study.trial.axes import NONE
+from study.trial.config import TrialConfig
 
 
 class _Purpose(IntEnum):

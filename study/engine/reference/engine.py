@@ -19,7 +19,8 @@ from study.engine.draws import batches
 from study.engine.runtime import device_name, keras, tf
 from study.engine.structure import Structure
 from study.engine.tensors import Tensor
-from study.trial.config import NONE, TrialConfig
+from study.trial.axes import NONE
+from study.trial.config import TrialConfig
 from study.trial.divergence import NONFINITE, Divergence
 from study.trial.result import TrialResult
 

@@ -13,7 +13,8 @@ import jinja2
 from study.report.figures import anatomy as figures
 from study.report.figures.anatomy import MINUS
 from study.trial.anatomy import AFTER, AT, BEFORE, LAST, ONSET, Anatomy
-from study.trial.config import TrialConfig, as_text
+from study.trial.axes import as_text
+from study.trial.design import Configuration
 from study.trial.reduction import Statistics
 from study.trial.result import TrialResult, describe, first_difference
 from study.trial.sentence import verdict
@@ -128,10 +129,10 @@ def render(anatomy: Anatomy, about: About) -> str:
     )
 
 
-def _configuration(config: TrialConfig) -> list[tuple[str, str, bool]]:
-    """Axes, their values, and whether those are other than the minimal example's."""
-    fields = TrialConfig.model_fields
-    return [(name, as_text(value), value != fields[name].default) for name, value in config.model_dump().items()]
+def _configuration(config: Configuration) -> list[tuple[str, str, bool]]:
+    """Axes, their values, and whether those are other than the defaults."""
+    axes = config.axes
+    return [(name, as_text(value), value != axes[name].default) for name, value in config.values().items()]
 
 
 def _operands(result: TrialResult) -> list[tuple[str, str]]:

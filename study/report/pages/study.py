@@ -27,7 +27,7 @@ from study.report.figures.phase import phase_figure
 from study.report.figures.prediction import calibration_figure, fit_words, importance_figure
 from study.report.figures.scaling import scaling_figure
 from study.report.figures.survival import two_parts_figure
-from study.trial.axes import NONE, as_text
+from study.trial.axes import BUDGET_COLUMN, NONE, as_text
 
 MOST_CURVES = 3
 """Axes whose survival curves are drawn; the tests of all are in the table."""
@@ -139,8 +139,10 @@ def _counts(found: Findings) -> list[tuple[str, str]]:
     if seconds > 0:
         counts.append(("training time", f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"))
     counts.append(("axes varied", ", ".join(found.survival.axes) or "none"))
-    budgets = sorted(found.table["budget"].dropna().unique())
-    counts.append(("budget", " or ".join(map(str, budgets[:4])) + (" ..." if len(budgets) > 4 else "") + " updates"))
+    budgets = sorted(found.table[BUDGET_COLUMN].dropna().unique())
+    counts.append(
+        (BUDGET_COLUMN, " or ".join(map(str, budgets[:4])) + (" ..." if len(budgets) > 4 else "") + " updates")
+    )
     for column, name in (("engine", "engine"), ("device", "device")):
         if values := sorted(set(found.table[column].dropna())):
             counts.append((name, ", ".join(values)))

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from study.trial.config import TrialConfig
+from study.trial.design import Configuration
 from study.trial.divergence import Divergence, divergence_of
 from study.trial.result import TrialResult
 
@@ -64,7 +65,7 @@ class Workers(ABC):
         """Number of a worker without trials, None where all have some."""
 
     @abstractmethod
-    def submit(self, trials: Sequence[tuple[int, TrialConfig]], *, engine: str, divergence: Divergence) -> None:
+    def submit(self, trials: Sequence[tuple[int, Configuration]], *, engine: str, divergence: Divergence) -> None:
         """Hand in trials, by number, for the worker that is `free`; more than one must be of one structure.
 
         Args:

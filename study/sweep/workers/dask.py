@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -24,7 +25,7 @@ import distributed
 from study.engine import GPU_POPULATION
 from study.sweep.workers.base import Train, TrialFailed, Workers, train, why
 from study.sweep.workers.gpus import visible_gpus
-from study.trial.config import TrialConfig
+from study.trial.design import Configuration
 from study.trial.divergence import Divergence
 from study.trial.environment import available_cores
 from study.trial.errors import UserError
@@ -56,7 +57,7 @@ class _Worker(distributed.WorkerPlugin):  # type: ignore[misc]
 class _Task:
     """Trials that were handed in together, with their numbers."""
 
-    trials: tuple[tuple[int, TrialConfig], ...]
+    trials: tuple[tuple[int, Configuration], ...]
     worker: int
     engine: str
     divergence: str
@@ -158,7 +159,7 @@ class DaskWorkers(Workers):
     def free(self) -> int | None:
         return self._free[0] if self._free else None
 
-    def submit(self, trials: Sequence[tuple[int, TrialConfig]], *, engine: str, divergence: Divergence) -> None:
+    def submit(self, trials: Sequence[tuple[int, Configuration]], *, engine: str, divergence: Divergence) -> None:
         worker = self._free.pop(0)
         task = _Task(trials=tuple(trials), worker=worker, engine=engine, divergence=str(divergence), attempt=1)
         self._submit(task)
@@ -168,7 +169,7 @@ class DaskWorkers(Workers):
         self._tasks[key] = task
         future = self._client.submit(
             self._train,
-            [config.model_dump_json() for _, config in task.trials],
+            [json.dumps(config.as_json()) for _, config in task.trials],
             task.engine,
             self._population,
             task.divergence,
@@ -201,7 +202,7 @@ class DaskWorkers(Workers):
         texts = self._fetch(future)
         if texts is not None:
             for (number, config), text in zip(task.trials, texts, strict=True):
-                result = TrialResult.from_json(text)
+                result = TrialResult.from_json(text, design=config.design)
                 assert result.config == config
                 self._collected.append((number, result))
             return

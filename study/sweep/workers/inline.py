@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 
 from study.sweep.workers.base import Train, TrialFailed, Workers, train, why
-from study.trial.config import TrialConfig
+from study.trial.design import Configuration
 from study.trial.divergence import Divergence
 from study.trial.result import TrialResult
 
@@ -27,7 +28,7 @@ class InlineWorkers(Workers):
         self.count = 1
         self.together = population
         self._train = train
-        self._tasks: deque[tuple[list[tuple[int, TrialConfig]], str, str]] = deque()
+        self._tasks: deque[tuple[list[tuple[int, Configuration]], str, str]] = deque()
         self._collected: deque[tuple[int, TrialResult | TrialFailed]] = deque()
 
     def __exit__(
@@ -43,7 +44,7 @@ class InlineWorkers(Workers):
     def free(self) -> int | None:
         return None if self._tasks else 0
 
-    def submit(self, trials: Sequence[tuple[int, TrialConfig]], *, engine: str, divergence: Divergence) -> None:
+    def submit(self, trials: Sequence[tuple[int, Configuration]], *, engine: str, divergence: Divergence) -> None:
         self._tasks.append((list(trials), engine, str(divergence)))
 
     def collect(self, *, timeout: float) -> tuple[int, TrialResult | TrialFailed] | None:
@@ -51,8 +52,8 @@ class InlineWorkers(Workers):
             self._run(*self._tasks.popleft())
         return self._collected.popleft() if self._collected else None
 
-    def _run(self, trials: list[tuple[int, TrialConfig]], engine: str, divergence: str) -> None:
-        configs = [config.model_dump_json() for _, config in trials]
+    def _run(self, trials: list[tuple[int, Configuration]], engine: str, divergence: str) -> None:
+        configs = [json.dumps(config.as_json()) for _, config in trials]
         try:
             texts = self._train(configs, engine, self.together, divergence)
         except Exception as error:
@@ -63,7 +64,7 @@ class InlineWorkers(Workers):
             self._tasks.extend(([trial], engine, divergence) for trial in trials)
             return
         for (number, config), text in zip(trials, texts, strict=True):
-            result = TrialResult.from_json(text)
+            result = TrialResult.from_json(text, design=config.design)
             assert result.config == config
             self._collected.append((number, result))
 
