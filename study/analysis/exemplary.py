@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from study.analysis.predictors import grouping_axis, texts
+from study.analysis.table import event_of
 
 
 def exemplary_trials(table: pd.DataFrame) -> pd.DataFrame:
@@ -22,12 +23,13 @@ def exemplary_trials(table: pd.DataFrame) -> pd.DataFrame:
     died = table[table["outcome"] == "diverged"].sort_values(["time_to_nan", "trial_number"])
     if died.empty:
         return died.assign(why="")
+    words = event_of(died).words
     latest = died[died["time_to_nan"] == died["time_to_nan"].iloc[-1]].index[0]
     reasons: dict[object, list[str]] = {}
     for index, why in (
-        (died.index[0], "soonest NaN"),
-        (died.index[(len(died) - 1) // 2], "median time-to-NaN"),
-        (latest, "latest NaN"),
+        (died.index[0], f"soonest {words.noun}"),
+        (died.index[(len(died) - 1) // 2], f"median {words.time}"),
+        (latest, f"latest {words.noun}"),
     ):
         reasons.setdefault(index, []).append(why)
     if (by := grouping_axis(table)) is not None:

@@ -49,7 +49,8 @@ class Findings:
             return (*found, *(() if survival.trials == 0 else ("No axis varies, so nothing can be compared.",)))
         if not survival.diverged:
             varied = ", ".join(survival.axes)
-            return (*found, f"So nothing can be said of what makes a trial diverge; what varied was {varied}.")
+            found.append(f"So nothing can be said of what makes a trial diverge; what varied was {varied}.")
+            return (*found, *((self.onsets.answer,) if len(self.onsets.trials) else ()))
         found += _by_panel(self.table)
         if survival.first.events:
             found.append(survival.first.answer)

@@ -30,7 +30,7 @@ def verdict(result: TrialResult[ModelConfig]) -> str:
         so = f"; the loss stayed finite{but}" if but else ""
         return f"No loss and no weight stopped being finite in {result.updates} updates{so}."
     if not result.diverged:
-        return f"{sentence(onset)} The loss {event.stayed()} to the end of the budget of {result.updates} updates{but}."
+        return f"{sentence(onset)} The loss {event.stayed} to the end of the budget of {result.updates} updates{but}."
     if result.updates == onset.update:
         return sentence(onset)
     return f"{sentence(onset)} The loss {event.became(result.loss[-1])} {later(result.updates, than=onset.update)}."

@@ -44,13 +44,13 @@ def sweep_note(name: str, space: SearchSpace, table: pd.DataFrame) -> str:
     return f"""\
 **{name}**: {space.about}
 
-{done} trials: **{counts["diverged"]} {event.went}**{share}, {counts["survived"]} survived their budget of \
+{done} trials: **{counts["diverged"]} {event.words.went}**{share}, {counts["survived"]} survived their budget of \
 {budget} updates{but}, {counts["failed"]} failed. Varied: {axes}. Not varied: the defaults, \
 except what `search_space.yaml` fixes.
 
 Each nested run is one trial, named by its number, what it came to, and the settings that tell it from others.
 
-- `divergence` says what ends a trial, here `{event}`: the first update whose loss is {event.rule}.
+- `divergence` says what ends a trial, here `{event}`: the first update whose loss is {event.words.rule}.
 - `time_to_nan` is the 1-based number of that update. It is absent where the trial survived; such a trial is
   right-censored at `updates`, not free of divergence for ever.
 - `exploded` is the tag of a trial that survived with a loss above {LOSS_THRESHOLD:g} at some update.

@@ -48,7 +48,7 @@ def summarise(report: SweepReport, *, name: str, space: SearchSpace, home: Home,
         table.add_section()
     table.add_row("all", *_row(report.table, exploded=exploded), style="bold")
     console.print(table)
-    told = f"soonest, median: {space.divergence.time} in updates, over the trials that diverged"
+    told = f"soonest, median: {space.divergence.words.time} in updates, over the trials that diverged"
     if exploded:
         told += f"; exploded: of those that survived, with a loss above {LOSS_THRESHOLD:g} at some update"
     console.print(Text(told, style="dim"), soft_wrap=True)

@@ -13,6 +13,26 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """An event in sentences and figures."""
+
+    noun: str
+    """`NaN`, as in `P(NaN)` and `NaN at update 8`."""
+    reached: str
+    """`NaN`, as in `steps to NaN`."""
+    time: str
+    """What the column `time_to_nan` holds: `time-to-NaN`."""
+    go: str
+    """What trials do with which it happens: `go to NaN`."""
+    went: str
+    """What they did: `went to NaN`."""
+    still: str
+    """What a loss is before it: `finite`."""
+    rule: str
+    """Which losses it is, after `the first update whose loss is`: `not finite`."""
+
+
 class Divergence(ABC):
     """An event that a single loss tells of; the first such loss ends its trial.
 
@@ -44,27 +64,8 @@ class Divergence(ABC):
 
     @property
     @abstractmethod
-    def noun(self) -> str:
-        """The event in a figure: `NaN`, as in `P(NaN)`."""
-
-    @property
-    @abstractmethod
-    def time(self) -> str:
-        """The time until the event, with which `time_to_nan` is told: `time-to-NaN`."""
-
-    @property
-    @abstractmethod
-    def went(self) -> str:
-        """What a trial did with which it happened: `went to NaN`."""
-
-    @property
-    @abstractmethod
-    def rule(self) -> str:
-        """Which losses it is, after `the first update whose loss is`."""
-
-    @abstractmethod
-    def stayed(self) -> str:
-        """What the losses of a trial did with which it never happened: `stayed finite`."""
+    def words(self) -> Words:
+        """What people call it."""
 
     @abstractmethod
     def passed(self, loss: float) -> str:
@@ -74,6 +75,11 @@ class Divergence(ABC):
         """Whether a loss is the event."""
         lowest, highest = self.bounds
         return not (math.isfinite(loss) and lowest <= loss <= highest)
+
+    @property
+    def stayed(self) -> str:
+        """What the losses of a trial did with which it never happened: `stayed finite`."""
+        return f"stayed {self.words.still}"
 
     def became(self, loss: float) -> str:
         """What a loss did that is the event: `became NaN`."""
@@ -87,18 +93,20 @@ class NonFinite(Divergence):
     """The first loss that is NaN or infinite."""
 
     key: ClassVar[str] = "nonfinite"
-    noun = "NaN"
-    time = "time-to-NaN"
-    went = "went to NaN"
-    rule = "not finite"
     bounds = (-math.inf, math.inf)
+    words = Words(
+        noun="NaN",
+        reached="NaN",
+        time="time-to-NaN",
+        go="go to NaN",
+        went="went to NaN",
+        still="finite",
+        rule="not finite",
+    )
 
     @classmethod
     def made_of(cls, number: float | None) -> Self:
         return cls()
-
-    def stayed(self) -> str:
-        return "stayed finite"
 
     def passed(self, loss: float) -> str:
         raise AssertionError(f"a finite loss, {loss}, is not the event")
@@ -126,23 +134,17 @@ class LossAbove(Divergence):
         return -math.inf, self.threshold
 
     @property
-    def noun(self) -> str:
-        return f"loss above {self._shown}"
-
-    @property
-    def time(self) -> str:
-        return f"time to a loss above {self._shown}"
-
-    @property
-    def went(self) -> str:
-        return f"had a loss above {self._shown}"
-
-    @property
-    def rule(self) -> str:
-        return f"above {self._shown} or not finite"
-
-    def stayed(self) -> str:
-        return f"stayed at or below {self._shown}"
+    def words(self) -> Words:
+        event = f"loss above {self._shown}"
+        return Words(
+            noun=event,
+            reached=f"a {event}",
+            time=f"time to a {event}",
+            go=f"have a {event}",
+            went=f"had a {event}",
+            still=f"at or below {self._shown}",
+            rule=f"above {self._shown} or not finite",
+        )
 
     def passed(self, loss: float) -> str:
         return f"rose above {self._shown} (to {loss:.4g})"

@@ -86,5 +86,5 @@ class Outcome:
     def label(self) -> str:
         """In the name of a run: `NaN at 8`, `survived 60`, `survived 60, exploded`."""
         if self.diverged:
-            return f"{self.divergence.noun} at {self.updates}"
+            return f"{self.divergence.words.noun} at {self.updates}"
         return f"survived {self.updates}{', exploded' if self.exploded else ''}"

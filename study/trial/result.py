@@ -133,7 +133,7 @@ def describe(result: TrialResult[Any]) -> str:
     outcome, last = result.outcome, result.loss[-1]
     if not outcome.diverged:
         but = f", but its loss exploded: {exploded(result.loss, result.exploded_above)}" if outcome.exploded else ""
-        time = result.divergence.time
+        time = result.divergence.words.time
         return f"Survived its budget of {outcome.updates} updates{but}; its {time} is censored there."
     came = result.divergence.passed(last) if math.isfinite(last) else f"was {last}"
     before = f"; the loss before it was {result.loss[-2]:.4g}" if outcome.updates > 1 else ""

@@ -49,7 +49,7 @@ def _loss(result: TrialResult) -> str:
     if result.diverged:
         return f"At update {result.updates} the loss {result.divergence.became(result.loss[-1])}"
     but = f" but exploded: {exploded(result.loss, result.exploded_above)}" if result.outcome.exploded else ""
-    return f"The loss {result.divergence.stayed()} for all {result.updates} updates{but}"
+    return f"The loss {result.divergence.stayed} for all {result.updates} updates{but}"
 
 
 def _at_the_end(result: TrialResult) -> str:
@@ -89,7 +89,7 @@ def _growth_before(onset: Onset, result: TrialResult) -> str | None:
 def _consequences(onset: Onset, result: TrialResult) -> str:
     if not result.diverged:
         but = f" but exploded ({exploded(result.loss, result.exploded_above)})" if result.outcome.exploded else ""
-        loss = f"the loss {result.divergence.stayed()} to the end of the budget of {result.updates} updates{but}"
+        loss = f"the loss {result.divergence.stayed} to the end of the budget of {result.updates} updates{but}"
     elif onset.phase == "loss":
         loss = "the model's output was still finite"
     else:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 from playwright.sync_api import Browser, sync_playwright
 
 from study.analysis.findings import boundary_axes, findings
@@ -203,3 +204,27 @@ def test_predictions_that_are_no_better_than_the_commoner_outcome_are_not_praise
     assert "is not shown to tell its outcome" in answers
     assert "with an accuracy of" not in answers
     assert "tells its outcome with an accuracy of" in " ".join(found().answers)
+
+
+def test_a_report_says_at_which_event_its_trials_end_and_which_survivors_exploded() -> None:
+    """In every sentence, caption and label: of a study that ends at a loss above 10 nothing is told as NaN."""
+    table = made_up_study().assign(divergence="loss_above=10")
+    survived = table.index[table["outcome"] == "survived"]
+    table.loc[survived[:4], "exploded"] = True
+    report = report_of(findings(table))
+    text = Page(render(report, Provenance(study="made up"))).text
+    assert "a loss above 10 or not finite" in text
+    assert "but of 4 of these the loss exploded: it was above 10 at some update" in text
+    assert "of these exploded" in text
+    drawings = [drawing for section in report.sections for drawing in section.drawings]
+    labels = [
+        text.get_text()
+        for drawing in drawings
+        if drawing.figure is not None
+        for text in drawing.figure.findobj(match=Text)
+        if isinstance(text, Text)
+    ]
+    assert any("P(loss above 10 within the budget)" in label for label in labels)
+    for words in (text, *labels, *(drawing.caption for drawing in drawings)):
+        assert "NaN" not in words
+    assert any("still at or below 10" in label for label in labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 import random
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -47,9 +48,10 @@ class TestEveryEvent:
         assert hash(divergence_of(str(divergence))) == hash(divergence)
 
     def test_it_has_words(self, divergence: Divergence) -> None:
-        words = (divergence.noun, divergence.time, divergence.went, divergence.rule, divergence.stayed())
-        assert all(words)
-        assert len(set(words)) == len(words)
+        words = asdict(divergence.words)
+        assert all(words.values())
+        assert divergence.words.noun in words["time"]
+        assert divergence.stayed.endswith(divergence.words.still)
         assert divergence.became(math.nan) == "became NaN"
         assert divergence.became(math.inf) == "became infinite"
         for loss in (divergence.bounds[0] - 1, divergence.bounds[1] + 1):

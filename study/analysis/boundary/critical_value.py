@@ -14,6 +14,7 @@ from study.analysis.boundary.selection import Selection, select
 from study.analysis.predictors import Floats, numbers, scale, unscale
 from study.analysis.wording import p_value_text
 from study.trial.axes import AxisValue
+from study.trial.divergence import Divergence
 
 Status = Literal["inside", "below", "above", "flat", "none diverged", "all diverged", "constant", "too few"]
 
@@ -51,6 +52,8 @@ class CriticalValue:
     """Largest value tried."""
     trials: int
     diverged: int
+    divergence: Divergence
+    """The event."""
     words: str
     """The result in sentences, for a caption."""
 
@@ -215,8 +218,9 @@ def _result(
     lowest, highest = selection.range_of(axis) if len(selection.trials) else (None, None)
     sentences = [f"{words}; {selection.counts}."]
     if misfit is not None and misfit < 0.05:
+        event = selection.divergence.words.noun
         sentences.append(
-            f"The fit is poor: P(NaN) does not follow a logistic curve along {axis} ({p_value_text(misfit)})."
+            f"The fit is poor: P({event}) does not follow a logistic curve along {axis} ({p_value_text(misfit)})."
         )
     return CriticalValue(
         axis=axis,
@@ -233,5 +237,6 @@ def _result(
         highest=highest,
         trials=len(selection.trials),
         diverged=int(selection.diverged.sum()),
+        divergence=selection.divergence,
         words=" ".join((*sentences, *selection.remarks)),
     )

@@ -16,6 +16,7 @@ from study.analysis.predictors import Booleans, Floats, numbers, scale, unscale,
 from study.analysis.table_axes import axis_of
 from study.analysis.wording import p_value_text
 from study.trial.axes import NONE, Axis, AxisValue, as_text
+from study.trial.divergence import Divergence
 from study.trial.errors import UserError
 
 CURVED_BELOW = 0.01
@@ -58,6 +59,8 @@ class PhaseDiagram:
     """P-value of "P depends on neither axis"; None without a fit."""
     straightness: float | None
     """P-value of "the contour is straight" against squares and a product; None where the trials cannot tell."""
+    divergence: Divergence
+    """The event."""
     words: str
     """The panel in sentences, for a caption."""
 
@@ -116,7 +119,9 @@ def phase_diagram(
         cells = _with_curves(cells)
     sides = np.sign(model.log_odds(cells))
     above_half = norm.cdf(sides * np.sqrt(model.ratio_even(cells)))
-    sentences = [f"P(NaN within the budget) over {x} and {y}{selection.where}; {selection.counts}."]
+    sentences = [
+        f"P({selection.divergence.words.noun} within the budget) over {x} and {y}{selection.where}; {selection.counts}."
+    ]
     if dependence >= 0.05:
         sentences.append(f"The trials do not show that it depends on either ({p_value_text(dependence)}).")
     if model is bent and straightness is not None:
@@ -208,6 +213,7 @@ def _diagram(
         trial_x=numbers(selection.trials, x),
         trial_y=numbers(selection.trials, y),
         trial_diverged=selection.diverged,
+        divergence=selection.divergence,
         grid_x=columns,
         grid_y=rows,
         probability=nothing if probability is None else probability,

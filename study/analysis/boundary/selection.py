@@ -20,9 +20,11 @@ from study.analysis.predictors import (
     texts,
     with_result,
 )
+from study.analysis.table import event_of
 from study.analysis.table_axes import axes_of, axis_of
 from study.analysis.wording import count
 from study.trial.axes import NONE, Axis, AxisValue, as_text
+from study.trial.divergence import Divergence
 from study.trial.errors import UserError
 
 
@@ -50,6 +52,11 @@ class Selection:
     def diverged(self) -> Booleans:
         """Shape (trials,)."""
         return (self.trials["outcome"] == "diverged").to_numpy(dtype=bool)
+
+    @cached_property
+    def divergence(self) -> Divergence:
+        """The event."""
+        return event_of(self.trials)
 
     @cached_property
     def features(self) -> Floats:

@@ -49,10 +49,11 @@ from study.analysis.survival.likelihood import (
     profile_limit,
     recession,
 )
-from study.analysis.table import varying_axes
+from study.analysis.table import event_of, varying_axes
 from study.analysis.table_axes import axes_of
 from study.analysis.wording import count, p_value_text
 from study.trial.axes import LEARNING_RATE
+from study.trial.divergence import NONFINITE, Divergence
 from study.trial.errors import UserError
 
 COLUMNS = (
@@ -125,6 +126,8 @@ class AcceleratedFailureTime:
     trials: int
     events: int
     """Trials that diverged."""
+    divergence: Divergence = NONFINITE
+    """The event that the steps are to."""
     time_ratios: pd.DataFrame
     """One row a term: `term` (with its unit or baseline), `axis`, `level` and `baseline` (of choices), `exponent` and
     its interval `exponent_low` to `exponent_high` (of axes counted in doublings, NaN for others), `time_ratio`, the
@@ -220,6 +223,7 @@ def accelerated_failure_time(
         distribution=distribution,
         confidence=confidence,
         axes=chosen,
+        divergence=event_of(trials),
     )
 
 
@@ -238,6 +242,7 @@ def accelerated_failure_time_of(
     distribution: Distribution | Literal["best"] = "best",
     confidence: float = 0.95,
     axes: tuple[str, ...] = (),
+    divergence: Divergence = NONFINITE,
 ) -> AcceleratedFailureTime:
     """The model of times given a design matrix; `accelerated_failure_time` says the rest.
 
@@ -250,6 +255,7 @@ def accelerated_failure_time_of(
         distribution: Of the times, or `best`.
         confidence: Of the intervals.
         axes: What the design was made from.
+        divergence: The event, for the model's words.
     """
     assert 0 < confidence < 1
     event = np.isfinite(high)
@@ -258,6 +264,7 @@ def accelerated_failure_time_of(
         "confidence": confidence,
         "trials": len(event),
         "events": int(event.sum()),
+        "divergence": divergence,
     }
     if reason := _no_law(event, design):
         return _nothing(reason, design.notes, distribution, about)
@@ -281,7 +288,7 @@ def accelerated_failure_time_of(
     parameters = values.shape[1] + 1
     small = SmallSample(events=int(event.sum()), coefficients=values.shape[1], confidence=confidence)
     shown = [at for at, term in enumerate(design.terms) if term.axis != within]
-    rows = [_row(at, design, event, best, (low, high, values), small) for at in shown]
+    rows = [_row(at, design, event, best, (low, high, values), small, divergence) for at in shown]
     time_ratios = pd.DataFrame(rows, columns=list(COLUMNS))
     places = np.array(shown, dtype=np.intp) + 1
     unknown = np.isnan(best.slopes[places])
@@ -309,9 +316,9 @@ def accelerated_failure_time_of(
                 "scale": [fit.scale for fit in fits],
             }
         ),
-        constant_product=_constant_product(time_ratios, small),
+        constant_product=_constant_product(time_ratios, small, divergence),
         notes=tuple(notes),
-        answer=_law(time_ratios, best, trials=len(event), events=int(event.sum())),
+        answer=_law(time_ratios, best, trials=len(event), events=int(event.sum()), divergence=divergence),
         **about,
     )
 
@@ -387,6 +394,7 @@ def _row(
     fit: _Fit,
     data: tuple[Numbers, Numbers, Numbers],
     small: SmallSample,
+    divergence: Divergence,
 ) -> dict[str, object]:
     term = design.terms[at]
     there = design.values[:, at] == 1 if term.kind == "level" else np.ones(len(event), dtype=bool)
@@ -416,7 +424,7 @@ def _row(
         "trials": int(there.sum()),
         "events": int(event[there].sum()),
     }
-    return row | {"answer": _answer(term, row, confidence=small.confidence)}
+    return row | {"answer": _answer(term, row, confidence=small.confidence, divergence=divergence)}
 
 
 def _bound(
@@ -443,7 +451,7 @@ def _bound(
     return (end, math.nan, p_value) if fit.unbounded.up[at] else (math.nan, end, p_value)
 
 
-def _constant_product(time_ratios: pd.DataFrame, small: SmallSample) -> ConstantProduct | None:
+def _constant_product(time_ratios: pd.DataFrame, small: SmallSample, divergence: Divergence) -> ConstantProduct | None:
     rows = time_ratios[time_ratios["axis"] == LEARNING_RATE]
     if rows.empty:
         return None
@@ -458,7 +466,7 @@ def _constant_product(time_ratios: pd.DataFrame, small: SmallSample) -> Constant
             answer="Whether steps times learning_rate is constant cannot be told: its exponent has no estimate.",
         )
     p_value = small.p_value(exponent + 1, float(row["standard_error"]))
-    found = f"the number of steps to NaN goes as learning_rate to the power {exponent:.3g}"
+    found = f"the number of steps to {divergence.words.reached} goes as learning_rate to the power {exponent:.3g}"
     interval = f"({small.confidence:.0%} interval {low:.3g} to {high:.3g}; against -1: {p_value_text(p_value)})"
     if low <= -1 <= high:
         verdict = "so the data agree with a constant product of the two"
@@ -471,23 +479,23 @@ def _constant_product(time_ratios: pd.DataFrame, small: SmallSample) -> Constant
     )
 
 
-def _law(time_ratios: pd.DataFrame, fit: _Fit, *, trials: int, events: int) -> str:
+def _law(time_ratios: pd.DataFrame, fit: _Fit, *, trials: int, events: int, divergence: Divergence) -> str:
     powers = [
         f"{axis}^{exponent:.2f}"
         for axis, exponent in zip(time_ratios["axis"], time_ratios["exponent"], strict=True)
         if math.isfinite(exponent)
     ]
-    law = f"steps to NaN ~ {' '.join(powers)}, " if powers else "Time ratios, "
+    law = f"steps to {divergence.words.reached} ~ {' '.join(powers)}, " if powers else "Time ratios, "
     return f"{law}with {fit.distribution} scatter of {fit.scale:.2g} in its logarithm ({events} of {trials} diverged)."
 
 
-def _answer(term: Term, row: dict[str, Any], *, confidence: float) -> str:
+def _answer(term: Term, row: dict[str, Any], *, confidence: float, divergence: Divergence) -> str:
     """What a row says, in a sentence."""
     sure = f"{confidence:.0%}"
     ratio, low, high = row["time_ratio"], row["low"], row["high"]
     if math.isfinite(ratio):
         interval = f"{sure} interval {low:.3g} to {high:.3g}, {p_value_text(row['p_value'])}"
-        return f"{term.change} multiplies the steps to NaN by {ratio:.3g} ({interval})."
+        return f"{term.change} multiplies the steps to {divergence.words.reached} by {ratio:.3g} ({interval})."
     if term.kind == "level" and row["events"] == 0:
         why = f"none of the {row['trials']} trials with {term.axis} {term.level} diverged"
     else:

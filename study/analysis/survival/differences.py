@@ -16,8 +16,9 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 from study.analysis.groups import QUANTILE_GROUPS, groups_of
 from study.analysis.predictors import same_as
-from study.analysis.table import durations, usable, varying_axes
+from study.analysis.table import durations, event_of, usable, varying_axes
 from study.trial.axes import BUDGET_COLUMN
+from study.trial.divergence import NONFINITE, Divergence
 
 MOST_TOLD = 3
 
@@ -50,6 +51,8 @@ class SurvivalDifferences:
     """One row a group of an axis: `axis`, `group`, `baseline` (the axis's first group), `trials`, `survived`, `share`
     and its interval `low` to `high` (Wilson's), `difference` from the baseline's share and its interval
     `difference_low` to `difference_high`; of the baseline itself 0."""
+    divergence: Divergence = NONFINITE
+    """The event that the survivors have not had."""
 
     @property
     def contrasts(self) -> pd.DataFrame:
@@ -71,7 +74,8 @@ class SurvivalDifferences:
             f"({points(row['difference_low'])} to {points(row['difference_high'])})"
             for row in shown.head(MOST_TOLD).to_dict("records")
         ]
-        return f"After update {self.horizon}, of the trials there are still finite {', '.join(told)}."
+        still = self.divergence.words.still
+        return f"After update {self.horizon}, of the trials there are still {still} {', '.join(told)}."
 
 
 def points(difference: float) -> str:
@@ -105,6 +109,7 @@ def survival_differences(
         survived=int(finite.sum()),
         confidence=confidence,
         groups=pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS)),
+        divergence=event_of(trials),
     )
 
 

@@ -23,8 +23,9 @@ from study.analysis.boundary.firth import PenalisedLogistic, is_estimable
 from study.analysis.survival.clock import at_first_update
 from study.analysis.survival.design_matrix import Term, design_matrix
 from study.analysis.survival.likelihood import Numbers, exponential
-from study.analysis.table import usable, varying_axes
+from study.analysis.table import event_of, usable, varying_axes
 from study.analysis.wording import count, p_value_text
+from study.trial.divergence import NONFINITE, Divergence
 
 LEAST_EVENTS_PER_TERM = 2
 """With fewer trials a term on either side there is no model."""
@@ -56,6 +57,8 @@ class FirstUpdate:
     notes: tuple[str, ...]
     answer: str
     """How many there are; or that there are none."""
+    divergence: Divergence = NONFINITE
+    """The event."""
 
     @property
     def estimated(self) -> bool:
@@ -82,6 +85,7 @@ def first_update(table: pd.DataFrame, *, axes: Iterable[str] | None = None) -> F
         "trials": len(trials),
         "events": int(event.sum()),
         "diverged": int((trials["outcome"] == "diverged").sum()),
+        "divergence": event_of(trials),
     }
     answer = _count_words(**{name: about[name] for name in ("trials", "events", "diverged")})
     if reason := _no_model(event, design.values):
@@ -94,7 +98,7 @@ def first_update(table: pd.DataFrame, *, axes: Iterable[str] | None = None) -> F
             **about,
         )
     model = PenalisedLogistic(features=design.values, outcome=event)
-    rows = [_row(at, term, model, event) for at, term in enumerate(design.terms)]
+    rows = [_row(at, term, model, event, divergence=about["divergence"]) for at, term in enumerate(design.terms)]
     places = {
         axis: [at for at, term in enumerate(design.terms) if term.axis == axis]
         for axis in dict.fromkeys(term.axis for term in design.terms)
@@ -137,7 +141,12 @@ def _no_model(event: np.ndarray[Any, np.dtype[np.bool_]], values: Numbers) -> st
 
 
 def _row(
-    at: int, term: Term, model: PenalisedLogistic, event: np.ndarray[Any, np.dtype[np.bool_]]
+    at: int,
+    term: Term,
+    model: PenalisedLogistic,
+    event: np.ndarray[Any, np.dtype[np.bool_]],
+    *,
+    divergence: Divergence,
 ) -> dict[str, object]:
     there = model.features[:, at] == 1 if term.kind == "level" else np.ones(len(event), dtype=bool)
     low, high = model.interval(at)
@@ -154,5 +163,6 @@ def _row(
         "events": int(event[there].sum()),
     }
     interval = f"{CONFIDENCE:.0%} interval {row['low']:.3g} to {row['high']:.3g}, {p_value_text(row['p_value'])}"
-    answer = f"{term.change} multiplies the odds of NaN at update 1 by {row['odds_ratio']:.3g} ({interval})."
+    what = f"{divergence.words.noun} at update 1"
+    answer = f"{term.change} multiplies the odds of {what} by {row['odds_ratio']:.3g} ({interval})."
     return row | {"answer": answer}

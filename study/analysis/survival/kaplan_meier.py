@@ -20,8 +20,9 @@ from scipy.stats import norm
 from statsmodels.duration.survfunc import SurvfuncRight
 
 from study.analysis.groups import QUANTILE_GROUPS, groups_of
-from study.analysis.table import durations, usable
+from study.analysis.table import durations, event_of, usable
 from study.analysis.wording import count
+from study.trial.divergence import NONFINITE, Divergence
 from study.trial.errors import UserError
 
 Band = Literal["log-log", "log", "plain"]
@@ -52,6 +53,8 @@ class SurvivalCurve:
     """The first update at which the lower end of the band is at most one half; NaN where it never is."""
     median_high: float
     """The same of the upper end; NaN where it never is, and the median then has no upper limit."""
+    divergence: Divergence = NONFINITE
+    """The event that the times are to."""
 
     @property
     def answer(self) -> str:
@@ -61,18 +64,18 @@ class SurvivalCurve:
         if self.events == 0:
             longest = int(self.points["time"].iloc[-1])
             return f"{self.group}: none of {count(self.trials, 'trial')} diverged; the longest ran {longest} updates."
-        sure = f"{self.confidence:.0%}"
+        sure, time = f"{self.confidence:.0%}", self.divergence.words.time
         found = f"{self.group}: {self.events} of {count(self.trials, 'trial')} diverged"
         if math.isnan(self.median):
             known = "" if math.isnan(self.median_low) else f"; its {sure} interval starts at {self.median_low:g}"
-            return f"{found}; the curve never reaches one half, so the median time-to-NaN is not known{known}."
+            return f"{found}; the curve never reaches one half, so the median {time} is not known{known}."
         if math.isnan(self.median_low):
             limits = "no interval"
         elif math.isnan(self.median_high):
             limits = f"{sure} interval: {self.median_low:g} and up"
         else:
             limits = f"{sure} interval: {self.median_low:g} to {self.median_high:g}"
-        return f"{found}; the median time-to-NaN is {self.median:g} updates ({limits})."
+        return f"{found}; the median {time} is {self.median:g} updates ({limits})."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,11 @@ class KaplanMeier:
     curves: tuple[SurvivalCurve, ...]
     confidence: float
     band: Band
+
+    @property
+    def divergence(self) -> Divergence:
+        """The event that the times are to."""
+        return self.curves[0].divergence
 
     @property
     def points(self) -> pd.DataFrame:
@@ -111,6 +119,7 @@ def survival_curve(
     group: str = EVERYONE,
     confidence: float = 0.95,
     band: Band = "log-log",
+    divergence: Divergence = NONFINITE,
 ) -> SurvivalCurve:
     """The Kaplan-Meier curve of some durations.
 
@@ -123,6 +132,7 @@ def survival_curve(
         group: The name that the curve carries.
         confidence: Of the pointwise band and of the median's interval, between 0 and 1.
         band: The scale on which the band is symmetric: log(-log S), log S or S itself.
+        divergence: The event, for the curve's words.
     """
     assert 0 < confidence < 1
     assert band in BANDS
@@ -160,6 +170,7 @@ def survival_curve(
         median=_first_at_most_half(grid, survival),
         median_low=_first_at_most_half(grid, low),
         median_high=_first_at_most_half(grid, high),
+        divergence=divergence,
     )
 
 
@@ -211,7 +222,7 @@ def kaplan_meier(
     """
     table = usable(table)
     duration, event = durations(table)
-    options: dict[str, Any] = {"confidence": confidence, "band": band}
+    options: dict[str, Any] = {"confidence": confidence, "band": band, "divergence": event_of(table)}
     if by is None:
         curves: tuple[SurvivalCurve, ...] = (survival_curve(duration, event, **options),)
     else:

@@ -20,8 +20,9 @@ from scipy.stats import chi2
 from statsmodels.duration.survfunc import survdiff
 
 from study.analysis.groups import QUANTILE_GROUPS, groups_of
-from study.analysis.table import durations, usable
+from study.analysis.table import durations, event_of, usable
 from study.analysis.wording import p_value_text
+from study.trial.divergence import NONFINITE, Divergence
 from study.trial.errors import UserError
 
 
@@ -50,6 +51,7 @@ def log_rank_test(
     strata: Sequence[Any] | pd.Series | None = None,
     axis: str | None = None,
     stratified_by: str | None = None,
+    divergence: Divergence = NONFINITE,
 ) -> LogRank:
     """Test whether groups have the same hazard.
 
@@ -60,6 +62,7 @@ def log_rank_test(
         strata: Strata within which groups are compared; the comparisons are added up.
         axis: What the groups are, for the answer.
         stratified_by: What the strata are, for the answer.
+        divergence: The event, likewise.
 
     Returns:
         The test, with one degree of freedom fewer than there are groups. Where the data cannot compare all groups (one
@@ -92,7 +95,7 @@ def log_rank_test(
         chi_square=chi_square,
         degrees_of_freedom=freedom,
         p_value=p_value,
-        answer=_answer(chi_square, freedom, p_value, axis=axis, stratified_by=stratified_by),
+        answer=_answer(chi_square, freedom, p_value, axis=axis, stratified_by=stratified_by, divergence=divergence),
         **about,
     )
 
@@ -122,6 +125,7 @@ def log_rank(
         strata=None if stratify_by is None else groups_of(table, stratify_by, quantiles=quantiles),
         axis=by,
         stratified_by=stratify_by,
+        divergence=event_of(table),
     )
 
 
@@ -174,10 +178,19 @@ def _no_test(
     return ""
 
 
-def _answer(chi_square: float, freedom: int, p_value: float, *, axis: str | None, stratified_by: str | None) -> str:
+def _answer(
+    chi_square: float,
+    freedom: int,
+    p_value: float,
+    *,
+    axis: str | None,
+    stratified_by: str | None,
+    divergence: Divergence,
+) -> str:
     groups = f"the groups of {axis}" if axis else "the groups"
     within = f" within {stratified_by}" if stratified_by else ""
     numbers = f"(log-rank chi-square {chi_square:.2f}, {freedom} df, {p_value_text(p_value)})"
+    time = divergence.words.time
     if p_value < 0.05:
-        return f"Time-to-NaN differs between {groups}{within} {numbers}."
-    return f"The data do not show that time-to-NaN differs between {groups}{within} {numbers}."
+        return f"{time[0].upper()}{time[1:]} differs between {groups}{within} {numbers}."
+    return f"The data do not show that {time} differs between {groups}{within} {numbers}."

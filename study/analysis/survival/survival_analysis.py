@@ -20,7 +20,9 @@ from study.analysis.survival.cox import CoxModel, cox
 from study.analysis.survival.differences import SurvivalDifferences, survival_differences
 from study.analysis.survival.first_update import FirstUpdate, first_update
 from study.analysis.survival.two_parts import TwoParts, two_parts
-from study.analysis.table import durations, usable, varying_axes
+from study.analysis.table import durations, event_of, usable, varying_axes
+from study.trial.divergence import NONFINITE, Divergence
+from study.trial.outcome import LOSS_THRESHOLD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,8 @@ class SurvivalAnalysis:
     """With a result: those that diverged or survived."""
     diverged: int
     survived: int
+    exploded: int
+    """Of those that survived: with a loss that was far too large at some update."""
     failed: int
     """Without a result, and so in no other number here."""
     axes: tuple[str, ...]
@@ -45,6 +49,8 @@ class SurvivalAnalysis:
     """Of the trials that took a step."""
     differences: SurvivalDifferences
     """Of the shares that survive, both parts together."""
+    divergence: Divergence
+    """The event."""
 
     @property
     def tests_table(self) -> pd.DataFrame:
@@ -79,6 +85,11 @@ class SurvivalAnalysis:
             found = f"All of the {self.trials} trials diverged"
         else:
             found = f"{self.diverged} of the {self.trials} trials diverged, {self.survived} survived their budgets"
+        if self.divergence != NONFINITE:
+            found += f" (diverged: a loss {self.divergence.words.rule})"
+        if self.exploded:
+            those = "its loss exploded" if self.trials == 1 else f"of {self.exploded} of these the loss exploded"
+            found += f", but {those}: it was above {LOSS_THRESHOLD:g} at some update"
         return f"{found}{without}."
 
 
@@ -99,6 +110,7 @@ def survival_analysis(
         trials=len(results),
         diverged=int(event.sum()),
         survived=int((~event).sum()),
+        exploded=int(results["exploded"].sum()) if "exploded" in results else 0,
         failed=len(table) - len(results),
         axes=axes,
         overall=two_parts(results, confidence=confidence),
@@ -106,4 +118,5 @@ def survival_analysis(
         first=first_update(results),
         hazard_ratios=cox(past_first_update(results), axes=axes, confidence=confidence),
         differences=survival_differences(results, quantiles=quantiles, confidence=confidence),
+        divergence=event_of(results),
     )

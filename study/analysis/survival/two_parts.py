@@ -16,7 +16,7 @@ from study.analysis.groups import QUANTILE_GROUPS, groups_of
 from study.analysis.survival.clock import at_first_update, past_first_update
 from study.analysis.survival.kaplan_meier import EVERYONE, KaplanMeier, survival_curve
 from study.analysis.survival.log_rank import LogRank, log_rank_test
-from study.analysis.table import durations, usable
+from study.analysis.table import durations, event_of, usable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +75,16 @@ def two_parts(
     first = first.assign(low=[low for low, _ in ends], high=[high for _, high in ends])
     rest = past_first_update(trials)
     duration, event = durations(rest)
+    divergence = event_of(trials)
     inside = groups[rest.index]
     curves = tuple(
-        survival_curve(duration[inside == label], event[inside == label], group=label, confidence=confidence)
+        survival_curve(
+            duration[inside == label],
+            event[inside == label],
+            group=label,
+            confidence=confidence,
+            divergence=divergence,
+        )
         for label in labels
     )
     return TwoParts(
@@ -85,9 +92,9 @@ def two_parts(
         first=first,
         later=KaplanMeier(
             axis=by,
-            curves=curves or (survival_curve([], [], confidence=confidence),),
+            curves=curves or (survival_curve([], [], confidence=confidence, divergence=divergence),),
             confidence=confidence,
             band="log-log",
         ),
-        test=log_rank_test(duration, event, inside, axis=by),
+        test=log_rank_test(duration, event, inside, axis=by, divergence=divergence),
     )

@@ -58,7 +58,7 @@ def critical_figure(table: pd.DataFrame, values: Sequence[CriticalValue], *, nam
     words = " ".join(value.words for value in values)
     if not any(value.status in ("inside", "below", "above", "flat") for value in values):
         return Drawing(name=name, caption=f"No critical value: {words}")
-    axis = axes_of(table).columns[values[0].axis]
+    axis, words_of_event = axes_of(table).columns[values[0].axis], values[0].divergence.words
     with styled():
         figure = new_figure(1.0 + 0.62 * len(values))
         axes = figure.subplots()
@@ -75,11 +75,11 @@ def critical_figure(table: pd.DataFrame, values: Sequence[CriticalValue], *, nam
         axes.grid(True, axis="x", color=PALE, linewidth=0.8)
         axes.set_axisbelow(True)
         axes.set_xlabel(axis.label)
-        figure.legend(handles=_legend(), loc="outside upper left", ncols=3)
+        figure.legend(handles=_legend(words_of_event.noun), loc="outside upper left", ncols=3)
     counted = f"n = {sum(v.trials for v in values)}, {sum(v.trials - v.diverged for v in values)} censored"
     caption = (
-        f"Critical {axis.column}: where half of the trials go to NaN within the budget (diamond), with its 95% "
-        f"interval (bar; an arrow where it leaves the values tried). Ticks: the trials. {counted}"
+        f"Critical {axis.column}: where half of the trials {words_of_event.go} within the budget (diamond), with its "
+        f"95% interval (bar; an arrow where it leaves the values tried). Ticks: the trials. {counted}"
         + (f", {failed} failed" if failed else "")
         + "."
     )
@@ -133,9 +133,9 @@ def _row(axes: Axes, row: int, value: CriticalValue, trials: pd.DataFrame) -> No
         axes.text(0.5, row, text, ha="center", va="center", fontsize=9, transform=axes.get_yaxis_transform())
 
 
-def _legend() -> list[Line2D]:
+def _legend(noun: str) -> list[Line2D]:
     return [
-        Line2D([], [], marker="|", color="none", markeredgecolor=DIVERGED, markersize=10, label="NaN (above)"),
+        Line2D([], [], marker="|", color="none", markeredgecolor=DIVERGED, markersize=10, label=f"{noun} (above)"),
         Line2D([], [], marker="|", color="none", markeredgecolor=SURVIVED, markersize=10, label="survived (below)"),
         Line2D(
             [],

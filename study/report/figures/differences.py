@@ -40,13 +40,13 @@ def differences_figure(found: SurvivalDifferences, *, failed: int = 0, name: str
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: points(value)))
         axes.grid(True, axis="x", color=PALE, linewidth=0.8)
         axes.set_axisbelow(True)
-        axes.set_xlabel(f"percentage points more trials finite after update {found.horizon}")
+        axes.set_xlabel(f"percentage points more trials {found.divergence.words.still} after update {found.horizon}")
     counts = f"n = {found.trials}, {found.trials - found.survived} diverged, {found.survived} survived"
     counts += f", {failed} failed" if failed else ""
     return Drawing(
         name=name,
-        caption=f"Differences between the shares of trials that are still finite after update {found.horizon}, which "
-        f"every trial could reach, with {found.confidence:.0%} intervals; the other axes as the study drew them. "
-        f"{counts}.",
+        caption=f"Differences between the shares of trials that are still {found.divergence.words.still} after update "
+        f"{found.horizon}, which every trial could reach, with {found.confidence:.0%} intervals; the other axes as the "
+        f"study drew them. {counts}.",
         figure=figure,
     )

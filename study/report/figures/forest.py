@@ -48,8 +48,9 @@ def odds_figure(model: FirstUpdate, *, failed: int = 0, name: str = "odds_ratios
         name: Of the drawing.
     """
     caption = (
-        "Odds ratios of NaN at update 1, each with the other axes held fixed, and 95% intervals (logistic model with "
-        "Firth's penalty); right of 1: more often. No step was taken yet, so the learning rate's belongs near 1."
+        f"Odds ratios of {model.divergence.words.noun} at update 1, each with the other axes held fixed, and 95% "
+        "intervals (logistic model with Firth's penalty); right of 1: more often. No step was taken yet, so the "
+        "learning rate's belongs near 1."
     )
     counts = f"n = {model.trials}, {model.events} at update 1, {model.diverged - model.events} diverged later, "
     counts += f"{model.trials - model.diverged} censored"
@@ -72,13 +73,14 @@ def time_ratio_figure(law: AcceleratedFailureTime, *, failed: int = 0, name: str
         name: Of the drawing.
     """
     caption = (
-        f"Factors by which each axis multiplies the steps to NaN ({law.distribution} accelerated failure time model), "
-        f"with {law.confidence:.0%} intervals; left of 1: sooner. An arrow: not bounded there, or beyond the figure."
+        f"Factors by which each axis multiplies the steps to {law.divergence.words.reached} ({law.distribution} "
+        f"accelerated failure time model), with {law.confidence:.0%} intervals; left of 1: sooner. An arrow: not "
+        "bounded there, or beyond the figure."
     )
     counts = f"n = {law.trials}, {law.events} diverged, {law.trials - law.events} censored"
     return _forest(
         law.time_ratios, "time_ratio", caption, nothing=law.answer, counts=_with_failed(counts, failed), name=name,
-        label="factor on the steps to NaN", higher_is_worse=False,
+        label=f"factor on the steps to {law.divergence.words.reached}", higher_is_worse=False,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from study.analysis.onsets import LAST_LAG, TIMELINE_LABELS, Onsets, lags
 from study.analysis.predictors import grouping_axis, texts
-from study.analysis.table import usable
+from study.analysis.table import event_of, usable
 from study.analysis.wording import count
 from study.report.figures.drawing import (
     BLUE,
@@ -143,7 +143,7 @@ def timeline_figure(table: pd.DataFrame, *, name: str = "timeline") -> Drawing:
         axes.set_ylim(len(events) - 0.4, -0.6)
         axes.axvline(0, color=GREY, linewidth=1, zorder=0)
         grid(axes)
-        axes.set_xlabel("update, counted from that of the time-to-NaN")
+        axes.set_xlabel("update, counted from that of the divergence")
     caption = (
         "First update at which each kind of number was not finite (for the first row: at which the loss was finite and "
         f"above 10), in {count(len(told), 'trial')} that diverged; the area is the share of those trials. A weight "
@@ -190,7 +190,7 @@ def growth_figure(table: pd.DataFrame, *, by: str | None = None, name: str = "gr
                 axes.scatter(
                     powers[those], row + offset + jitter, s=20, marker=marker, linewidths=0.6, alpha=0.8,
                     facecolors=colour if filled else "white", edgecolors="white" if filled else colour,
-                    label={"X": "went to NaN", "o": "survived"}[marker] if row == 0 else None,
+                    label={"X": event_of(trials).words.went, "o": "survived"}[marker] if row == 0 else None,
                 )  # fmt: skip
         axes.axvline(limit, color="#000000", linewidth=1, linestyle=":")
         axes.text(limit, -0.55, " largest float32", fontsize=9, va="bottom")

@@ -55,7 +55,7 @@ def phase_figure(
     counts += f", {failed} failed" if failed else ""
     if not any(panel.fitted for panel in shown) and (events in (0, trials) or trials < 4):
         return Drawing(name=name, caption=f"No phase diagram: {panels[0].words}")
-    first = shown[0]
+    first, words = shown[0], shown[0].divergence.words
     columns = 1 if len(shown) == 1 else 2 if len(shown) in (2, 4) else 3
     rows = -(-len(shown) // columns)
     with styled():
@@ -76,18 +76,20 @@ def phase_figure(
                 _scale(), ax=list(grid.flat), shrink=0.9, pad=0.015, aspect=32, ticks=[0, 0.25, 0.5, 0.75, 1]
             )
             bar.ax.set_yticklabels(["0%", "25%", "50%", "75%", "100%"])
-            bar.set_label("fitted P(NaN within the budget)")
+            bar.set_label(f"fitted P({words.noun} within the budget)")
             bar.ax.axhline(0.5, color=INK, linewidth=1.6)
-        figure.legend(handles=_legend(), loc="outside upper left", ncols=4, columnspacing=1.4, handletextpad=0.5)
+        figure.legend(
+            handles=_legend(words.went), loc="outside upper left", ncols=4, columnspacing=1.4, handletextpad=0.5
+        )
     return Drawing(name=name, caption=f"{_caption(panels, shown, counts)} {note}".strip(), figure=figure)
 
 
 def _caption(panels: Sequence[PhaseDiagram], shown: Sequence[PhaseDiagram], counts: str) -> str:
     first = shown[0]
     caption = (
-        f"P(NaN within the budget) over {first.x.column} and {first.y.column}: crosses diverged, circles survived; "
-        "colour is the fitted probability, the line where it is one half, the hatched band its pointwise 95% "
-        f"confidence band. {counts}."
+        f"P({first.divergence.words.noun} within the budget) over {first.x.column} and {first.y.column}: crosses "
+        "diverged, circles survived; colour is the fitted probability, the line where it is one half, the hatched band "
+        f"its pointwise 95% confidence band. {counts}."
     )
     for panel in panels:
         if len(panels) == 1:
@@ -173,10 +175,10 @@ def _scale() -> ScalarMappable:
     return ScalarMappable(BoundaryNorm(LEVELS.tolist(), PROBABILITY.N), PROBABILITY)
 
 
-def _legend() -> list[object]:
+def _legend(went: str) -> list[object]:
     return [
         Line2D([], [], marker="X", color="none", markerfacecolor=DIVERGED, markeredgecolor="white", markersize=8,
-               label="went to NaN"),
+               label=went),
         Line2D([], [], marker="o", color="none", markerfacecolor="white", markeredgecolor=SURVIVED, markersize=6,
                label="survived its budget"),
         Line2D([], [], color=INK, linewidth=2.2, label="P = 50%"),

@@ -7,6 +7,7 @@ from matplotlib.ticker import PercentFormatter
 
 from study.analysis.prediction.held_out import HeldOut, caption
 from study.analysis.prediction.importance import AxisImportance, Importance
+from study.analysis.table import event_of
 from study.report.figures.drawing import BLUE, GREY, INK, PALE, Drawing, grid, new_figure, styled
 
 
@@ -36,7 +37,7 @@ def calibration_figure(result: HeldOut, *, name: str = "calibration") -> Drawing
         below.set_ylabel("trials")
         for axes in (top, below):
             axes.set_xlim(-0.02, 1.02)
-            axes.set_xlabel("predicted P(NaN within the budget)")
+            axes.set_xlabel(f"predicted P({event_of(result.table).words.noun} within the budget)")
         for axis in (top.yaxis, top.xaxis, below.xaxis):
             axis.set_major_formatter(PercentFormatter(1.0))
         grid(top)

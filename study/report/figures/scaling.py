@@ -67,6 +67,7 @@ def scaling_figure(scaling: Scaling, *, by: str | None = None, name: str = "step
         name: Of the drawing.
     """
     law, trials = scaling.law, past_first_update(scaling.trials)
+    words = law.divergence.words
     failed = int((scaling.trials["outcome"] == "failed").sum())
     if not law.estimated or LEARNING_RATE not in set(law.time_ratios["axis"]):
         why = law.answer if not law.estimated else "The learning rate does not vary, so there is no law of it to draw."
@@ -113,7 +114,7 @@ def scaling_figure(scaling: Scaling, *, by: str | None = None, name: str = "step
             drawn += bool(near.any())
             axes.plot(span[near & (curve <= longest)], curve[near & (curve <= longest)], color=colour, linestyle=line)
             axes.plot(span[near], curve[near], color=colour, linewidth=0.7, linestyle=line)
-        axes.set(xscale="log", yscale="log", xlabel=LEARNING_RATE, ylabel="steps to NaN")
+        axes.set(xscale="log", yscale="log", xlabel=LEARNING_RATE, ylabel=f"steps to {words.reached}")
         axes.yaxis.set_major_formatter(lambda value, place: f"{value:g}")
         grid(axes)
         handles, labels = axes.get_legend_handles_labels()
@@ -122,10 +123,9 @@ def scaling_figure(scaling: Scaling, *, by: str | None = None, name: str = "step
         axes.legend(handles, labels, title=by, loc="center left", bbox_to_anchor=(1.0, 0.5), alignment="left")
     events = int(event.sum())
     caption = (
-        f"Steps to NaN (time-to-NaN minus 1) by learning rate: filled points diverged, open triangles survived their "
-        f"budget, so theirs are more. n = {len(trials)}, {events} diverged, {len(trials) - events} censored"
-        + (f", {failed} failed" if failed else "")
-        + "."
+        f"Steps to {words.reached} ({words.time} minus 1) by learning rate: filled points diverged, open triangles "
+        f"survived their budget, so theirs are more. n = {len(trials)}, {events} diverged, "
+        f"{len(trials) - events} censored" + (f", {failed} failed" if failed else "") + "."
     )
     if drawn:
         fixed_words = f" at {', '.join(f'{axis} = {_shown(value)}' for axis, value in held.items())}" if held else ""

@@ -65,17 +65,17 @@ def _drawing(curves: KaplanMeier, *, failed: int, name: str, first: pd.DataFrame
         )
     by = f" by {curves.axis}" if curves.axis else ""
     left_out = len([curve for curve in curves.curves if curve.trials]) - len(drawn)
-    sure = f"{curves.confidence:.0%}"
+    sure, words = f"{curves.confidence:.0%}", curves.divergence.words
     if first is None:
         caption = (
-            f"Kaplan-Meier estimate of the share of trials still finite after each update{by}, with pointwise {sure} "
-            f"bands; + marks censored trials. Below: trials still training. {counts}."
+            f"Kaplan-Meier estimate of the share of trials still {words.still} after each update{by}, with pointwise "
+            f"{sure} bands; + marks censored trials. Below: trials still training. {counts}."
         )
     else:
         caption = (
-            f"Left: the share of trials that is NaN at update 1, before any step{by}, with {sure} intervals. Right: of "
-            f"the others, the Kaplan-Meier estimate of the share still finite after each update, with pointwise {sure} "
-            f"bands; + marks censored trials. Below: trials still training. {counts}."
+            f"Left: the share of trials with {words.reached} at update 1, before any step{by}, with {sure} intervals. "
+            f"Right: of the others, the Kaplan-Meier estimate of the share still {words.still} after each update, with "
+            f"pointwise {sure} bands; + marks censored trials. Below: trials still training. {counts}."
         )
     if left_out:
         caption += f" {count(left_out, 'smaller group')} not drawn."
@@ -91,14 +91,14 @@ def _drawing(curves: KaplanMeier, *, failed: int, name: str, first: pd.DataFrame
             )
             top, below = cells[0, 1], cells[1, 1]
             cells[1, 0].set_axis_off()
-            _at_first(cells[0, 0], first[first["group"].isin([curve.group for curve in drawn])])
+            _at_first(cells[0, 0], first[first["group"].isin([curve.group for curve in drawn])], noun=words.noun)
         last = max(float(curve.points["time"].iloc[-1]) for curve in drawn)
         for curve, (colour, line) in zip(drawn, CYCLE, strict=False):
             _curve(top, curve, colour=colour, line=line)
         top.set_ylim(-0.03, 1.03)
         top.set_xlim(-0.01 * last, 1.02 * last)
         top.yaxis.set_major_formatter(PercentFormatter(1.0))
-        top.set_ylabel("share of trials still finite" if first is None else "of the others, share still finite")
+        top.set_ylabel(f"{'share of trials' if first is None else 'of the others, share'} still {words.still}")
         top.tick_params(labelbottom=False)
         grid(top)
         # Where a curve is short of room, the legend's place is beside the axes, never on a curve.
@@ -107,7 +107,7 @@ def _drawing(curves: KaplanMeier, *, failed: int, name: str, first: pd.DataFrame
     return Drawing(name=name, caption=caption, figure=figure)
 
 
-def _at_first(axes: Axes, first: pd.DataFrame) -> None:
+def _at_first(axes: Axes, first: pd.DataFrame, *, noun: str) -> None:
     for place, (row, (colour, _)) in enumerate(zip(first.to_dict("records"), CYCLE, strict=False)):
         axes.plot([place, place], [row["low"], row["high"]], color=colour)
         axes.plot(place, row["share"], MARKERS[place % len(MARKERS)], color=colour, markersize=6, clip_on=False)
@@ -115,7 +115,7 @@ def _at_first(axes: Axes, first: pd.DataFrame) -> None:
     axes.set_xticks([])
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.set_ylabel("NaN at update 1")
+    axes.set_ylabel(f"{noun} at update 1")
     grid(axes, which="y")
 
 

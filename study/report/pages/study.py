@@ -28,6 +28,7 @@ from study.report.figures.prediction import calibration_figure, fit_words, impor
 from study.report.figures.scaling import scaling_figure
 from study.report.figures.survival import two_parts_figure
 from study.trial.axes import BUDGET_COLUMN, NONE, as_text
+from study.trial.outcome import LOSS_THRESHOLD
 
 MOST_CURVES = 3
 """Axes whose survival curves are drawn; the tests of all are in the table."""
@@ -104,6 +105,8 @@ def render(report: Report, provenance: Provenance) -> str:
         provenance=provenance,
         answers=found.answers,
         counts=_counts(found),
+        event=found.survival.divergence.words,
+        exploded_above=f"{LOSS_THRESHOLD:g}" if found.survival.exploded else "",
         sections=[*report.sections, *extra],
         failures=[(str(reason), int(number)) for reason, number in reasons.items()],
     )
@@ -133,11 +136,13 @@ def _counts(found: Findings) -> list[tuple[str, str]]:
         ("trials", str(len(found.table))),
         ("diverged", str(survival.diverged)),
         ("survived (censored)", str(survival.survived)),
+        *([("of these exploded", str(survival.exploded))] if survival.exploded else []),
         ("failed (no result)", str(survival.failed)),
     ]
     seconds = found.table["wall_seconds"].sum()
     if seconds > 0:
         counts.append(("training time", f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"))
+    counts.append(("divergence", f"a loss {survival.divergence.words.rule}"))
     counts.append(("axes varied", ", ".join(found.survival.axes) or "none"))
     budgets = sorted(found.table[BUDGET_COLUMN].dropna().unique())
     counts.append(
@@ -178,9 +183,9 @@ def _when(found: Findings) -> Section:
             columns=("axis", "groups", "p at update 1", "chi-square later", "degrees of freedom", "p later"),
             rows=rows,
             numeric=frozenset({1, 2, 3, 4, 5}),
-            caption="Whether an axis has a part in NaN at update 1 (likelihood ratio of its odds ratios, the other "
-            "axes held fixed), and in the time of the trials that took a step (log-rank test between its groups, the "
-            "others not held fixed).",
+            caption=f"Whether an axis has a part in {survival.divergence.words.noun} at update 1 (likelihood ratio of "
+            "its odds ratios, the other axes held fixed), and in the time of the trials that took a step (log-rank "
+            "test between its groups, the others not held fixed).",
         ),
     )
     medians = (sentence[0].upper() + sentence[1:] for sentence in survival.overall.later.answers)
@@ -197,7 +202,7 @@ def _when(found: Findings) -> Section:
 def _effects(found: Findings) -> Section:
     """What makes it sooner: first what needs no assumption where hazards are not proportional."""
     survival = found.survival
-    model, failed = survival.hazard_ratios, survival.failed
+    model, failed, event = survival.hazard_ratios, survival.failed, survival.divergence.words.noun
     differences = differences_figure(survival.differences, failed=failed)
     times = time_ratio_figure(found.scaling.law, failed=failed)
     hazards = hazard_figure(model, failed=failed)
@@ -217,7 +222,7 @@ def _effects(found: Findings) -> Section:
         columns=("term", "odds ratio", "95% interval", "p", "trials", "at update 1"),
         rows=_ratio_rows(survival.first.odds_ratios, "odds_ratio"),
         numeric=frozenset({1, 2, 3, 4, 5}),
-        caption="Logistic model of NaN at update 1; every axis with the others held fixed.",
+        caption=f"Logistic model of {event} at update 1; every axis with the others held fixed.",
         folded=True,
     )
     notes = dict.fromkeys((*model.notes, *(survival.first.notes if survival.first.events else ())))
@@ -271,7 +276,7 @@ def _law(found: Findings) -> Section:
     )
     drawings = (scaling_figure(found.scaling),) if rows else ()
     return Section(
-        title="How time-to-NaN scales",
+        title=f"How {law.divergence.words.time} scales",
         anchor="law",
         sentences=tuple(sentences if rows else filter(None, (*sentences, law.answer, found.scaling.left_out))),
         drawings=drawings,
@@ -336,7 +341,7 @@ def _examples(found: Findings, provenance: Provenance) -> Section | None:
             )
         )
     table = Table(
-        columns=("why", "trial", "time-to-NaN", *varied, "run", "anatomy"),
+        columns=("why", "trial", found.survival.divergence.words.time, *varied, "run", "anatomy"),
         rows=tuple(rows),
         numeric=frozenset({1, 2}),
         caption="The command `study anatomy RUN` shows a trial update by update, and keeps the page with its run as "
