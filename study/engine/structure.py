@@ -38,6 +38,7 @@ class Structure:
     recurrent_activation: str
     semantics: str
     optimizer: str
+    task: str
 
     @classmethod
     def of(cls, config: TrialConfig) -> Structure:

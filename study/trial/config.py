@@ -129,6 +129,13 @@ class TrialConfig(BaseModel):
     max_norm: Annotated[
         OptionalPositive, Field(description="MaxNorm(axis=0) of the cell's kernel and recurrent kernel")
     ] = 0.5
+    task: Annotated[
+        Literal["noise", "learnable"],
+        Field(
+            description="`noise`: labels that have nothing to do with the inputs; `learnable`: labels by a fixed "
+            "random teacher of the sequence"
+        ),
+    ] = "noise"
     label_balance: Annotated[
         float,
         Field(ge=0, le=1, description="fraction of '1' labels"),
@@ -136,7 +143,7 @@ class TrialConfig(BaseModel):
     ] = 5 / 32
     label_sampling: Annotated[
         Literal["shuffled", "bernoulli"],
-        Field(description="`shuffled`: the exact count, nearest to the fraction; `bernoulli`: each drawn alone"),
+        Field(description="`shuffled`: the exact count, nearest to the fraction; `bernoulli`: each by itself"),
     ] = "shuffled"
     batch_norm: Annotated[
         Literal["none", "input", "before_activation", "output"],

@@ -178,7 +178,7 @@ def test_a_trial_follows_a_tf_keras_model_update_by_update(axes):
     model.set_weights(list(batches.initial_weights(config).values()))
     expected = []
     for update in range(1, config.updates + 1):
-        x = batches.inputs(config.seed, update, batch_size=8, timesteps=20, features=5, input_mean=0.0)
+        x = batches.normals(config.seed, update, batch_size=8, timesteps=20, features=5)
         y = batches.labels(
             config.seed, update, batch_size=8, label_balance=config.label_balance, label_sampling="shuffled"
         )

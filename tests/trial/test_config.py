@@ -23,6 +23,7 @@ MRE = {
     "optimizer": "nadam",
     "clipnorm": 1.0,
     "max_norm": 0.5,
+    "task": "noise",
     "label_balance": 5 / 32,
     "label_sampling": "shuffled",
     "batch_norm": "none",

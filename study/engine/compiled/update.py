@@ -105,25 +105,18 @@ def _forward_and_back(
 
 def _batch(number: Scalar, settings: Settings, *, structure: Structure) -> tuple[Tensor, Tensor]:
     """Time-major inputs, and labels, of an update."""
-    inputs = batches.inputs(
+    inputs, labels = batches.batch(
         settings.seed,
         number,
         batch_size=structure.batch_size,
         timesteps=structure.timesteps,
         features=structure.features,
         input_mean=settings.input_mean,
+        label_balance=settings.label_balance,
+        labels_shuffled=settings.labels_shuffled,
+        task=structure.task,
     )
-    shuffled, bernoulli = (
-        batches.labels(
-            settings.seed,
-            number,
-            batch_size=structure.batch_size,
-            label_balance=settings.label_balance,
-            label_sampling=label_sampling,
-        )
-        for label_sampling in ("shuffled", "bernoulli")
-    )
-    return model.time_major(inputs), tf.where(settings.labels_shuffled, shuffled, bernoulli)
+    return model.time_major(inputs), labels
 
 
 def _step(

@@ -329,7 +329,7 @@ class Training:
         """
         config = self.config
         seed, update = tf.constant(config.seed, tf.int64), tf.constant(number, tf.int64)
-        inputs, labels = _batch_in_graph(
+        inputs, labels = _batch(
             seed,
             update,
             batch_size=config.batch_size,
@@ -337,7 +337,8 @@ class Training:
             features=config.features,
             input_mean=tf.constant(config.input_mean, tf.float32),
             label_balance=tf.constant(config.label_balance, tf.float64),
-            label_sampling=config.label_sampling,
+            labels_shuffled=tf.constant(config.label_sampling == "shuffled"),
+            task=config.task,
         )
         if inputs_as is not None:
             inputs = tf.constant(inputs_as(number, inputs.numpy()))
@@ -386,24 +387,4 @@ def _training(structure: TrialConfig) -> Training:
     return Training(structure)
 
 
-def _batch(
-    seed: Tensor,
-    update: Tensor,
-    *,
-    batch_size: int,
-    timesteps: int,
-    features: int,
-    input_mean: Tensor,
-    label_balance: Tensor,
-    label_sampling: str,
-) -> tuple[Tensor, Tensor]:
-    """Inputs and labels of an update."""
-    return (
-        batches.inputs(
-            seed, update, batch_size=batch_size, timesteps=timesteps, features=features, input_mean=input_mean
-        ),
-        batches.labels(seed, update, batch_size=batch_size, label_balance=label_balance, label_sampling=label_sampling),
-    )
-
-
-_batch_in_graph = tf.function(_batch, autograph=False, jit_compile=True)
+_batch = tf.function(batches.batch, autograph=False, jit_compile=True)

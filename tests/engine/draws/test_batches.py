@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from study.engine.draws import batches
+from study.engine.draws import batches, streams
 from study.engine.runtime import tf
 from study.engine.structure import DIRECTIONS
 from study.trial.config import TrialConfig
@@ -15,10 +15,23 @@ SHAPE = {"batch_size": 16, "timesteps": 50, "features": 8}
 CELL = {"gates": 4, "batch_size": 32, "units": 64}
 
 
+def inputs(seed, update, *, input_mean=0.0, **shape):
+    fed, _ = batches.batch(
+        seed,
+        update,
+        **{**SHAPE, **shape},
+        input_mean=input_mean,
+        label_balance=0.5,
+        labels_shuffled=True,
+        task="noise",
+    )
+    return fed
+
+
 def draws(seed, update, input_mean, label_balance, rate):
     """Every kind of draw, as a user of the module inside a graph would ask for them."""
     return {
-        "inputs": batches.inputs(seed, update, input_mean=input_mean, **SHAPE),
+        "inputs": inputs(seed, update, input_mean=input_mean),
         "shuffled": batches.labels(seed, update, batch_size=32, label_balance=label_balance, label_sampling="shuffled"),
         "bernoulli": batches.labels(
             seed, update, batch_size=32, label_balance=label_balance, label_sampling="bernoulli"
@@ -52,7 +65,7 @@ def test_draws_inside_an_xla_loop_have_the_bits_of_those_outside():
     @tf.function(jit_compile=True)
     def loop(seed, updates):
         def body(update, total):
-            drawn = batches.inputs(seed, update, input_mean=tf.constant(0.3), **SHAPE)
+            drawn = inputs(seed, update, input_mean=tf.constant(0.3))
             mask = batches.recurrent_masks(
                 seed, update, layer=1, direction="forward", rate=tf.constant(0.3), gates=4, batch_size=16, units=8
             )
@@ -63,7 +76,7 @@ def test_draws_inside_an_xla_loop_have_the_bits_of_those_outside():
 
     expected = np.full((16, 50, 8), -np.inf, np.float32)
     for update in range(1, 4):
-        drawn = batches.inputs(3, update, input_mean=0.3, **SHAPE).numpy()
+        drawn = inputs(3, update, input_mean=0.3).numpy()
         mask = batches.recurrent_masks(
             3, update, layer=1, direction="forward", rate=0.3, gates=4, batch_size=16, units=8
         )
@@ -74,7 +87,7 @@ def test_draws_inside_an_xla_loop_have_the_bits_of_those_outside():
 
 
 def test_inputs_are_standard_normal_about_their_mean():
-    x = batches.inputs(0, 1, batch_size=64, timesteps=500, features=16, input_mean=0.0).numpy()
+    x = inputs(0, 1, batch_size=64, timesteps=500, features=16).numpy()
     assert x.dtype == np.float32
     assert x.shape == (64, 500, 16)
     x = x.astype(np.float64).ravel()
@@ -82,7 +95,7 @@ def test_inputs_are_standard_normal_about_their_mean():
     assert abs(x.var() - 1) < 5 * np.sqrt(2 / x.size)
     assert abs(stats.kurtosis(x)) < 5 * np.sqrt(24 / x.size)
     assert stats.kstest(x, "norm").pvalue > 1e-3
-    shifted = batches.inputs(0, 1, batch_size=64, timesteps=500, features=16, input_mean=2.5).numpy().ravel()
+    shifted = inputs(0, 1, batch_size=64, timesteps=500, features=16, input_mean=2.5).numpy().ravel()
     np.testing.assert_allclose(shifted, x + 2.5, atol=1e-6)
 
 
@@ -92,7 +105,7 @@ def test_normal_of_all_bit_patterns_has_the_moments_of_the_standard_normal():
     moments = np.zeros(4)
     places = np.arange(0, 2**12, 64, dtype=np.uint32)
     for place in places:
-        x = batches._normal(tf.constant(bins << 16 | place)).numpy().astype(np.float64)
+        x = streams.normal(tf.constant(bins << 16 | place)).numpy().astype(np.float64)
         moments += [x.mean(), (x**2).mean(), (x**3).mean(), (x**4).mean()]
     moments /= len(places)
     np.testing.assert_allclose(moments, [0, 1, 0, 3], atol=3e-3)
@@ -154,7 +167,7 @@ def test_streams_of_seeds_updates_purposes_layers_directions_and_gates_are_uncor
     streams = {}
     for seed in (0, 1, 2**31 - 1):
         for update in (1, 2):
-            x = batches.inputs(seed, update, batch_size=64, timesteps=8, features=8, input_mean=0.0)
+            x = inputs(seed, update, batch_size=64, timesteps=8, features=8)
             streams["inputs", seed, update] = x
             for position in (0, 1):
                 mask = batches.dropout_mask(seed, update, position=position, rate=0.5, shape=(64, 64))

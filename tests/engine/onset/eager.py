@@ -130,18 +130,15 @@ class _Update:
         given = by_name(before.weights.numpy(), structure)
         model.set_weights({name: given[name] for name in model.weights})
         drawn = {"seed": config.seed, "update": tf.constant(number, tf.int64)}
-        x = batches.inputs(
+        x, labels = batches.batch(
             *drawn.values(),
             batch_size=config.batch_size,
             timesteps=config.timesteps,
             features=config.features,
             input_mean=config.input_mean,
-        )
-        labels = batches.labels(
-            *drawn.values(),
-            batch_size=config.batch_size,
             label_balance=config.label_balance,
-            label_sampling=config.label_sampling,
+            labels_shuffled=config.label_sampling == "shuffled",
+            task=config.task,
         )
         masks = model.masks(*drawn.values(), recurrent_dropout=config.recurrent_dropout, dropout=config.dropout)
         self.masks = {name: tf.unstack(masks[name]) if name in masks else None for name in model.cells}

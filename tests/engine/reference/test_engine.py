@@ -28,20 +28,16 @@ def small(**axes):
 
 
 def batch(config, update):
-    x = batches.inputs(
+    x, y = batches.batch(
         config.seed,
         update,
         batch_size=config.batch_size,
         timesteps=config.timesteps,
         features=config.features,
         input_mean=config.input_mean,
-    )
-    y = batches.labels(
-        config.seed,
-        update,
-        batch_size=config.batch_size,
         label_balance=config.label_balance,
-        label_sampling=config.label_sampling,
+        labels_shuffled=config.label_sampling == "shuffled",
+        task=config.task,
     )
     return x.numpy(), y.numpy()
 
