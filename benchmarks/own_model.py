@@ -80,7 +80,7 @@ def median(times: list[float]) -> float:
 def bare(file: ModelFile, config: ModelConfig) -> Side:
     """`fit` as a script would call it."""
     times: list[float] = []
-    began = time.process_time()
+    began = time.perf_counter()
     start_anew(seed=config.seed)
     functions = file.load()
     model, (x, y) = functions.build(), functions.data()
@@ -88,22 +88,22 @@ def bare(file: ModelFile, config: ModelConfig) -> Side:
 
     def timed(iterator: Any) -> Any:
         logs = step(iterator)
-        times.append(time.process_time())
+        times.append(time.perf_counter())
         return logs
 
     model.train_function = timed
     model.fit(x, y, epochs=config.updates * BATCH // len(x), verbose=0)
     assert len(times) == config.updates
-    return Side(update=median(times), whole=time.process_time() - began)
+    return Side(update=median(times), whole=time.perf_counter() - began)
 
 
 def trial(file: ModelFile, config: ModelConfig) -> Side:
     """The same updates as a trial."""
     times: list[float] = []
-    began = time.process_time()
-    trained = train(prepare(file, config), tell=lambda number, loss: times.append(time.process_time()))
+    began = time.perf_counter()
+    trained = train(prepare(file, config), on_update=lambda number, loss: times.append(time.perf_counter()))
     assert len(trained.loss) == config.updates
-    return Side(update=median(times), whole=time.process_time() - began)
+    return Side(update=median(times), whole=time.perf_counter() - began)
 
 
 def measured(name: str, *, rounds: int, updates: int, folder: Path) -> str:

@@ -168,6 +168,9 @@ class _Loop:
     def __call__(self, iterator: Iterator[Any]) -> Mapping[str, Any]:
         first = not self.step.updates
         known = len(self.step.losses)
+        if first and self.model.built and not self.model.optimizer.built:
+            # A graph that makes variables is traced twice, as it is in bare `fit`.
+            self.model.optimizer.build(self.model.trainable_variables)
         logs = self.step(iterator)
         if first:
             self._check(logs)
