@@ -19,12 +19,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from study.models.config import ModelConfig
 from study.models.file import ModelFile
 from study.models.prepared import prepare, start_anew
 from study.models.signature import design_of
 from study.models.trial import train
 from study.trial.environment import machine, versions
+from study.trial.model_design import ModelConfig
 
 WARM_UP, BATCH, ROWS = 10, 32, 640
 

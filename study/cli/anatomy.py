@@ -9,6 +9,7 @@ import click
 from study.cli.command import Command
 from study.cli.losses import followed
 from study.cli.page_file import check_writable, make_folder, open_option, open_page, page_file, write_page
+from study.trial.errors import UserError
 
 
 @click.command(cls=Command)
@@ -29,6 +30,8 @@ def anatomy(run_id: str, out: Path | None, opens: bool) -> None:
     from study.tracking import keep_anatomy, read_run
 
     tracked = read_run(run_id, uri=home.tracking_uri)
+    if tracked.model is not None:
+        raise UserError(f"{run_id}: is a trial of {tracked.model.name}; pages are of the built-in example alone so far")
     if out is None:
         out = home.folder / "anatomy" / f"{run_id}.html"
         make_folder(out.parent)

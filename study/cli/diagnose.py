@@ -58,7 +58,7 @@ def _show(found: Diagnosis) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from study.models.sentence import sentence
+    from study.trial.model_sentence import sentence
 
     console = Console(highlight=False)
     if found.cause is None or found.onset is None:

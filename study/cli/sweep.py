@@ -8,12 +8,26 @@ import click
 
 from study.cli.command import KEPT, Command, command_line, interruptible, plain_console
 from study.cli.names import study_name
-from study.cli.options import divergence_option, engine_option, set_option, storage_option
+from study.cli.options import (
+    divergence_option,
+    engine_option,
+    model_option,
+    refuse_engine,
+    set_option,
+    storage_option,
+)
 from study.trial.divergence import Divergence
 
 
 @click.command(cls=Command)
-@click.argument("space", metavar="SPACE")
+@click.argument("space", metavar="[SPACE]", required=False)
+@model_option
+@click.option(
+    "--vary",
+    multiple=True,
+    metavar="NAME=VALUES",
+    help="Vary an axis, such as learning_rate=1e-5..1e-1:log or activation=relu,tanh, without a SPACE; repeatable.",
+)
 @click.option("--trials", type=click.IntRange(min=1), help="Number of trials of the study [default: the file's].")
 @click.option("--name", metavar="STUDY", help="Name of the study [default: the file's name]; an old one goes on.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes [default: one a GPU, or one a core].")
@@ -39,7 +53,9 @@ from study.trial.divergence import Divergence
 @storage_option
 @engine_option
 def sweep(
-    space: str,
+    space: str | None,
+    model: Path | None,
+    vary: tuple[str, ...],
     trials: int | None,
     name: str | None,
     workers: int | None,
@@ -57,32 +73,31 @@ def sweep(
 
     SPACE is a file, or the name of one in search_spaces/. A sweep that was interrupted goes on where it was
     when the same command is given again; nothing that was finished is lost or run twice.
+
+    \b
+    Examples:
+        study sweep card --trials 100
+        study sweep --model my_model.py --vary learning_rate=1e-5..1e-1:log --vary activation=relu,tanh
     """
     with interruptible(KEPT) as stop:
-        from dataclasses import replace
-
-        from study.space.file import load
-        from study.space.search_space import check_trials
-        from study.trial.config import EXAMPLE
-        from study.trial.folders import space_folders
+        from study.cli.subject import subject
         from study.trial.home import Home
+        from study.trial.model_design import ENGINE
 
-        parsed = load(space, folders=space_folders(), overrides=EXAMPLE.axes.parse_assignments(assignments))
-        if divergence is not None:
-            parsed = replace(parsed, divergence=divergence)
-        if trials is not None:
-            parsed = check_trials(parsed, trials)
+        about = subject(space, model=model, vary=vary, assignments=assignments, trials=trials, divergence=divergence)
+        if about.model is not None:
+            refuse_engine()
         from study.report.page_task import draw
         from study.sweep.loop import run_sweep
         from study.sweep.options import SweepOptions
 
         home = Home.find(storage=storage)
-        where = "--name" if name else f"{space}: the study would be named"
-        name = study_name(name or Path(space).stem, home=home, where=where)
+        where = "--name" if name else f"{about.named_by}: the study would be named"
+        name = study_name(name or about.name, home=home, where=where)
         options = SweepOptions(
             name=name,
             seed=seed,
-            engine=engine,
+            engine=engine if about.model is None else ENGINE,
             workers=workers,
             population=population,
             scheduler=scheduler,
@@ -90,9 +105,17 @@ def sweep(
             command=command_line(),
         )
         console = plain_console()
-        report = run_sweep(parsed, options, home=home, console=console, stop=stop, draw=draw if anatomy else None)
+        report = run_sweep(
+            about.space,
+            options,
+            home=home,
+            console=console,
+            stop=stop,
+            draw=draw if anatomy and about.model is None else None,
+            model=about.model,
+        )
         from study.sweep.summary import summarise
 
-        summarise(report, name=name, space=parsed, home=home, console=console)
+        summarise(report, name=name, space=about.space, home=home, console=console)
         if report.interrupted:
             raise KeyboardInterrupt

@@ -17,8 +17,8 @@ from study.trial.divergence import NONFINITE, Divergence
 from study.trial.errors import UserError
 
 if TYPE_CHECKING:
-    from study.models.config import ModelConfig
     from study.trial.config import TrialConfig
+    from study.trial.model_design import ModelConfig
     from study.trial.result import TrialResult
 
     Config = TypeVar("Config", TrialConfig, ModelConfig)
@@ -52,7 +52,7 @@ def trial(
         refuse_engine()
         if anatomy is not None:
             raise UserError("--anatomy: draws the built-in example alone so far, not --model")
-        from study.models.sentence import verdict as verdict_of_model
+        from study.trial.model_sentence import verdict as verdict_of_model
 
         of_model = _trial_of_file(model, assignments, divergence=divergence or NONFINITE)
         _print(of_model, as_json=as_json, verdict=verdict_of_model)

@@ -15,8 +15,8 @@ from study.diagnosis.result import Run
 
 if TYPE_CHECKING:
     from study.diagnosis.case import Case
-    from study.models.config import ModelConfig, ModelDesign
     from study.models.file import ModelFile
+    from study.trial.model_design import ModelConfig, ModelDesign
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,6 @@ from study.diagnosis.case import HUGE, ArrayFacts, Case, RecurrentFacts
 from study.diagnosis.remedies.data import nonfinite_rows
 from study.diagnosis.remedies.layers import BOUNDED, activation_name, recurrent_cells
 from study.engine.runtime import keras, tf
-from study.models.config import ModelConfig
 from study.models.data import PARTS, Arrays
 from study.models.file import ModelFile
 from study.models.moment import Moment
@@ -26,6 +25,7 @@ from study.models.prepared import Prepared, prepare
 from study.models.settings import inner_optimizer, learning_rate_of
 from study.models.state import weights_of
 from study.models.trial import Trained, train
+from study.trial.model_design import ModelConfig
 
 HALF = ("float16", "bfloat16")
 

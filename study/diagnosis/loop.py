@@ -13,8 +13,8 @@ from study.diagnosis.causes import CAUSES, Finding
 from study.diagnosis.ranking import ranked
 from study.diagnosis.remedies import LearningRate, LineOfCode, Remedy
 from study.diagnosis.result import Concluded, Diagnosis, Run, Tried
-from study.models.config import ModelConfig
 from study.models.onset import ModelOnset
+from study.trial.model_design import ModelConfig
 
 SEEDS = 3
 """Trials of each remedy."""
@@ -182,7 +182,7 @@ def _concluded(findings: Mapping[str, Finding], tried: Mapping[str, Tried]) -> l
 
 
 def _unknown(onset: ModelOnset) -> Concluded:
-    from study.models.sentence import sentence
+    from study.trial.model_sentence import sentence
 
     return Concluded(id="unknown", weight=0.0, sentence="None of the known causes fits.", evidence=(sentence(onset),))
 

@@ -12,11 +12,11 @@ from typing import Any
 from study.engine.runtime import keras, tf
 from study.models import settings
 from study.models.blame import ModelError, blaming
-from study.models.config import ModelConfig
 from study.models.data import Arrays, Data, data_of
 from study.models.file import Functions, ModelFile
 from study.models.signature import GENERAL, parameters_of
 from study.trial.axes import BUDGET, SEED
+from study.trial.model_design import ModelConfig
 
 
 @dataclass(frozen=True, kw_only=True)

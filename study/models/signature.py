@@ -14,10 +14,10 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import ValidationError
 
 from study.models.blame import ModelError, blaming
-from study.models.config import ModelDesign
 from study.models.file import Functions, ModelFile
 from study.trial.axes import BUDGET, SEED, Axes, Axis, Counted, as_text
 from study.trial.errors import UserError
+from study.trial.model_design import ModelDesign
 
 AS_COMPILED = "none: as the file has it"
 

@@ -14,18 +14,15 @@ from typing import Any
 from study.engine import OnUpdate
 from study.engine.runtime import device_name, keras
 from study.models.blame import ModelError, last_line, message, sentence
-from study.models.config import ModelConfig
 from study.models.file import ModelFile
 from study.models.finding import onset_of
 from study.models.onset import ModelOnset
 from study.models.prepared import Prepared, prepare
 from study.models.step import Event, WatchedStep
 from study.trial.divergence import NONFINITE, Divergence
+from study.trial.model_design import ENGINE, ModelConfig
 from study.trial.outcome import far_above
 from study.trial.result import TrialResult
-
-NAME = "keras"
-"""Of the engine: Keras's own training step."""
 
 
 def run(
@@ -67,7 +64,7 @@ def run_trial(
     return TrialResult(
         config=config,
         loss=trained.loss,
-        engine=NAME,
+        engine=ENGINE,
         device=device_name(),
         seconds=time.perf_counter() - start,
         divergence=divergence,

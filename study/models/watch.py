@@ -12,9 +12,9 @@ from study.models.finding import onset_of
 from study.models.moment import Moment
 from study.models.onset import ModelOnset
 from study.models.rows import Arrays, arrays_of_fit, rows_of
-from study.models.sentence import sentence
 from study.models.step import Event, Logs, WatchedStep
 from study.models.walk import Walk
+from study.trial.model_sentence import sentence
 
 
 class NaNWatch(keras.callbacks.Callback):  # type: ignore[misc]

@@ -12,7 +12,7 @@ from study.trial.divergence import NONFINITE, TAKES_IN_A_FILE, Divergence, diver
 
 SAMPLERS = "sobol, random, grid, {tpe: shortest} or {tpe: longest}"
 
-LISTED = ("about", "fixed", "updates", "divergence", "configurations")
+LISTED = ("model", "sha256", "about", "fixed", "updates", "divergence", "configurations")
 """Keys of a file that lists its configurations."""
 
 Given = dict[Any, Any]
@@ -59,8 +59,14 @@ class ParameterEntry(Entry):
 
 
 class SpaceFile(Entry):
-    """A search space file."""
+    """A search space file.
 
+    `model` names a model file, whose axes it is about in place of the example's; `sha256` is kept with a study, and
+    holds a space that was taken from there to the very same text.
+    """
+
+    model: Annotated[str, Field(min_length=1), takes("the name of a model file")] | None = None
+    sha256: Annotated[str, takes("the SHA-256 of the model file")] | None = None
     about: Annotated[str, takes("a sentence")] = ""
     fixed: OfAxes = Field(default_factory=dict)
     parameters: Annotated[

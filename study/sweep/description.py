@@ -19,6 +19,7 @@ def sweep_tags(space: SearchSpace, options: SweepOptions) -> dict[str, str]:
     """Tags of the parent run: what the sweep is about and what it runs on."""
     tags = {f"{VERSION}{package}": number for package, number in versions().items()}
     tags |= {"command": options.command, "machine": machine(), "search_space": space.source, "about": space.about}
+    tags |= space.design.identity
     commit = git_commit()
     return tags | ({"mlflow.source.git.commit": commit} if commit else {})
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import optuna
@@ -77,7 +77,7 @@ class Ledger:
             sampler: Makes what chooses the configurations.
 
         Raises:
-            UserError: The study was made with another space or seed.
+            UserError: The study was made with another space or seed, or with another text of its model file.
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         direction = StudyDirection.MAXIMIZE if space.hunt == "longest" else StudyDirection.MINIMIZE
@@ -88,6 +88,7 @@ class Ledger:
             raise UserError(
                 f"--name {name}: the Optuna store has a study of this name that no sweep made; choose another"
             )
+        _check_same_text(name, before=attributes.get("identity", {}), now=space.design.identity)
         known = attributes.get("space_digest"), attributes.get("seed")
         if known not in ((None, None), (space.digest(), None), (space.digest(), seed)):
             raise UserError(
@@ -100,6 +101,7 @@ class Ledger:
             "space_digest": space.digest(),
             "space_source": space.source,
             "seed": seed,
+            **({"identity": space.design.identity} if space.design.identity else {}),
         }.items():
             if attributes.get(key) != value:
                 study.set_user_attr(key, value)
@@ -224,6 +226,17 @@ class Ledger:
     def _journalled(self, trial: FrozenTrial) -> Record | None:
         values = trial.system_attrs.get(JOURNAL)
         return Record.from_dict(trial.number, values, design=self._space.design) if values else None
+
+
+def _check_same_text(name: str, *, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Whether a study of a model file goes on with the text that it was begun with."""
+    if before and now and before["model"] == now["model"] and before["sha256"] != now["sha256"]:
+        kept = f"model/{now['model']}"
+        raise UserError(
+            f"--name {name}: this study was begun with another text of {now['model']} (SHA-256 {before['sha256'][:12]}..., "
+            f"not {now['sha256'][:12]}...); put that text back, which MLflow keeps with the study as {kept}, or give this "
+            "one another name"
+        )
 
 
 def _line(error: BaseException) -> str:

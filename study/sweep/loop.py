@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from study.engine import SIDE_BY_SIDE, check_population
+from study.models.file import ModelFile
 from study.space.samplers import BuildSampler, build_sampler
 from study.space.search_space import SearchSpace
 from study.sweep.description import sweep_note, sweep_params, sweep_tags
@@ -30,10 +31,11 @@ from study.sweep.options import SweepOptions
 from study.sweep.progress import Progress
 from study.sweep.schedule import Schedule
 from study.sweep.stores import create_stores
-from study.sweep.workers.base import OpenWorkers, TrialFailed, Workers
-from study.tracking import Tracker, Waiting
+from study.sweep.workers.base import OpenWorkers, Train, TrialFailed, Workers, train
+from study.tracking import KeptFile, Tracker, Waiting
 from study.trial.design import Configuration
 from study.trial.home import Home
+from study.trial.model_design import ModelDesign
 from study.trial.record import Record
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ def run_sweep(
     workers: OpenWorkers | None = None,
     sampler: BuildSampler = build_sampler,
     draw: Draw | None = None,
+    model: ModelFile | None = None,
 ) -> SweepReport:
     """Run the trials of a study that are not finished yet, all that `space.trials` asks for.
 
@@ -80,6 +83,7 @@ def run_sweep(
         workers: What trains; None takes processes as the options say.
         sampler: Makes what chooses the configurations.
         draw: What a worker does to make the page of an exemplary trial at the end; None makes no pages.
+        model: The model file that the space is about; None where that is the example.
 
     Raises:
         UserError: A store that cannot be used, a study of this name that is another, or a population for an engine
@@ -112,8 +116,9 @@ def run_sweep(
                 options,
                 home=home,
                 ledger=ledger,
-                workers=workers or partial(_processes, options),
+                workers=workers or partial(_processes, options, _training(space, model)),
                 draw=draw,
+                model=model,
                 progress=Progress(console=console, total=space.trials),
                 say=say,
                 stop=stop,
@@ -122,7 +127,16 @@ def run_sweep(
             ledger.close()
 
 
-def _processes(options: SweepOptions, at_most: int) -> Workers:
+def _training(space: SearchSpace, model: ModelFile | None) -> Train:
+    if model is None:
+        return train
+    from study.sweep.workers.of_model import train_on
+
+    assert isinstance(space.design, ModelDesign)
+    return train_on(model, space.design)
+
+
+def _processes(options: SweepOptions, train: Train, at_most: int) -> Workers:
     from study.sweep.workers.dask import DaskWorkers
 
     return DaskWorkers(
@@ -130,6 +144,7 @@ def _processes(options: SweepOptions, at_most: int) -> Workers:
         at_most=at_most,
         scheduler=options.scheduler,
         population=options.population if options.engine in SIDE_BY_SIDE else 1,
+        train=train,
     )
 
 
@@ -145,6 +160,7 @@ class _Sweep:
         ledger: Ledger,
         workers: OpenWorkers,
         draw: Draw | None,
+        model: ModelFile | None,
         progress: Progress,
         say: Callable[[str], None],
         stop: Event,
@@ -154,6 +170,7 @@ class _Sweep:
         self._ledger = ledger
         self._open_workers = workers
         self._draw = draw
+        self._model = model
         self._progress = progress
         self._say = say
         self._stop = stop
@@ -176,6 +193,7 @@ class _Sweep:
             axes=self._space.axes,
             varied=self._space.parameters,
             space_yaml=self._space.to_yaml(),
+            model=None if self._model is None else KeptFile(path=self._model.path, text=self._model.text),
         )
         try:
             self._take_up()

@@ -7,6 +7,7 @@ finished. Read `client` (connection, errors, names), `trial_run` (what a run say
 from study.tracking.client import VERSION, create_store, list_studies
 from study.tracking.patience import Patience, Waiting
 from study.tracking.reader import (
+    KeptFile,
     SweepRun,
     TrackedTrial,
     pages_of,
@@ -22,6 +23,7 @@ from study.tracking.writer import Tracker, attach, keep_anatomy
 
 __all__ = [
     "VERSION",
+    "KeptFile",
     "Patience",
     "SweepRun",
     "TrackedTrial",

@@ -41,6 +41,10 @@ VERSION = "version."
 """Tags of a sweep's run that start with it name the version of a package."""
 AXES_FILE = "axes.json"
 """Artifact of a sweep's run: the axes of its study."""
+MODEL_FOLDER = "model"
+"""Artifacts of a sweep's run: the model file of its study."""
+MODEL_PATH = "model_path"
+"""Tag of a sweep's run: where its model file was read."""
 ANATOMY = "anatomy.html"
 """Artifact of a trial's run: its page."""
 
@@ -128,10 +132,11 @@ def search_runs(client: MlflowClient, experiment_id: str, query: str) -> Iterato
 
 def read_artifact(client: MlflowClient, run_id: str, name: str, read: Callable[[Path], Answer]) -> Answer | None:
     """What a run's artifact holds; None without one."""
-    if name not in {file.path for file in client.list_artifacts(run_id)}:
+    folder, _, _ = name.rpartition("/")
+    if name not in {file.path for file in client.list_artifacts(run_id, folder or None)}:
         return None
-    with TemporaryDirectory() as folder:
-        return read(Path(client.download_artifacts(run_id, name, folder)))
+    with TemporaryDirectory() as here:
+        return read(Path(client.download_artifacts(run_id, name, here)))
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from study.tracking.client import (
     ANATOMY,
     AXES_FILE,
     FINAL,
+    MODEL_FOLDER,
+    MODEL_PATH,
     SWEEP_RUNS,
     TRIAL,
     TRIAL_RUNS,
@@ -30,10 +32,12 @@ from study.tracking.client import (
     shown_uri,
 )
 from study.trial.axes import NONE, OF_TABLE, Axes, Axis, as_text
-from study.trial.config import EXAMPLE, TrialConfig
+from study.trial.config import EXAMPLE
+from study.trial.design import Design
 from study.trial.divergence import NONFINITE, divergence_of
 from study.trial.errors import UserError
 from study.trial.growth import FIGURES
+from study.trial.model_design import ModelDesign
 from study.trial.onset import ONSET_NUMBERS, ONSET_TEXTS
 from study.trial.result import TrialResult
 from study.trial.timeline import LOSS_EXCEEDED, TIMELINE, timeline_column
@@ -119,7 +123,7 @@ def read_axes(client: MlflowClient, experiment_id: str) -> Axes:
     return EXAMPLE.axes if read is None else Axes.from_json(read)
 
 
-def read_trial(run_id: str, *, uri: str) -> TrialResult:
+def read_trial(run_id: str, *, uri: str) -> TrialResult[Any]:
     """The result of one tracked trial, its losses to the last bit.
 
     Raises:
@@ -129,15 +133,30 @@ def read_trial(run_id: str, *, uri: str) -> TrialResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeptFile:
+    """The model file of a study."""
+
+    path: str
+    """Where it was read; there may be another text by now, or none."""
+    text: str
+
+    @property
+    def name(self) -> str:
+        return Path(self.path).name
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrackedTrial:
     """What MLflow knows of one trial."""
 
-    result: TrialResult
+    result: TrialResult[Any]
     """Its losses are the same to the last bit; without timeline, onset and growth."""
     name: str
     """Of the run."""
     versions: Mapping[str, str]
     """Versions that the sweep ran with, by package."""
+    model: KeptFile | None = None
+    """The model file that it was a trial of; None of the example."""
 
 
 def read_run(run_id: str, *, uri: str) -> TrackedTrial:
@@ -164,8 +183,10 @@ def read_run(run_id: str, *, uri: str) -> TrackedTrial:
     losses = [metric.value for metric in sorted(history, key=lambda metric: metric.step)]
     if len(losses) < run.data.metrics["updates"]:  # the last one is no metric where it is not finite
         losses.append(float(tags["loss_at_divergence"]))
-    result = TrialResult(
-        config=TrialConfig.parse(run.data.params, where=run_id),
+    with reading(uri):
+        design, model = _design_of(client, run)
+    result: TrialResult[Any] = TrialResult(
+        config=design.config(run.data.params, where=run_id),
         loss=tuple(losses),
         engine=tags["engine"],
         device=tags["device"],
@@ -174,7 +195,21 @@ def read_run(run_id: str, *, uri: str) -> TrackedTrial:
         population=int(tags.get("population", "1")),
     )
     versions = {key.removeprefix(VERSION): value for key, value in of_sweep.items() if key.startswith(VERSION)}
-    return TrackedTrial(result=result, name=str(run.info.run_name), versions=versions)
+    return TrackedTrial(result=result, name=str(run.info.run_name), versions=versions, model=model)
+
+
+def _design_of(client: MlflowClient, trial: Run) -> tuple[Design, KeptFile | None]:
+    """What a trial was made of, and its model file; nothing of the file is run for it."""
+    sha256, parent = trial.data.tags.get("sha256"), trial.data.tags.get("mlflow.parentRunId")
+    if sha256 is None:
+        return EXAMPLE, None
+    name = trial.data.tags["model"]
+    text = parent and read_artifact(client, parent, f"{MODEL_FOLDER}/{name}", lambda path: path.read_bytes().decode())
+    axes = parent and read_artifact(client, parent, AXES_FILE, Path.read_text)
+    if not text or not axes:
+        raise UserError(f"{trial.info.run_id}: the run of its sweep, which kept {name}, is not there any more")
+    path = client.get_run(parent).data.tags.get(MODEL_PATH, name)
+    return ModelDesign(model=name, sha256=sha256, file_axes=Axes.from_json(axes)), KeptFile(path=path, text=text)
 
 
 @dataclass(frozen=True, kw_only=True)

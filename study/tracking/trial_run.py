@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 from mlflow.entities import Metric
 
@@ -15,8 +16,8 @@ from study.tracking.client import NOTE
 from study.trial.onset import ONSET_NUMBERS
 from study.trial.record import Record
 from study.trial.result import TrialResult, describe
-from study.trial.sentence import verdict
 from study.trial.timeline import timeline_column
+from study.trial.verdict import verdict
 
 EXPERIMENT_NOTE = """\
 Each nested run is one training run of a recurrent net, until it diverges or its budget of updates ends.
@@ -60,7 +61,7 @@ def trial_tags(record: Record) -> dict[str, str]:
     return {**tags, NOTE: f"{describe(result)}\n\n{verdict(result)}"}
 
 
-def trial_metrics(result: TrialResult, *, start: int, end: int) -> Iterable[Metric]:
+def trial_metrics(result: TrialResult[Any], *, start: int, end: int) -> Iterable[Metric]:
     """Metrics of a trial's run, all finite: the loss by update, and what it came to.
 
     Args:

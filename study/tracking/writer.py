@@ -15,6 +15,8 @@ from study.tracking.client import (
     ANATOMY,
     AXES_FILE,
     FINAL,
+    MODEL_FOLDER,
+    MODEL_PATH,
     NOTE,
     STORE_ERRORS,
     SWEEP,
@@ -32,7 +34,7 @@ from study.tracking.client import (
 )
 from study.tracking.patience import Patience, Waiting
 from study.tracking.private_mlflow import KIND
-from study.tracking.reader import table_of
+from study.tracking.reader import KeptFile, table_of
 from study.tracking.trial_run import EXPERIMENT_NOTE, run_name, trial_metrics, trial_tags
 from study.tracking.views import view_tag
 from study.trial.axes import Axes
@@ -83,6 +85,7 @@ class Tracker:
         axes: Axes,
         varied: Iterable[str],
         space_yaml: str,
+        model: KeptFile | None = None,
     ) -> None:
         """Create the experiment and the parent run, or take up those of an earlier, interrupted sweep.
 
@@ -95,6 +98,7 @@ class Tracker:
             axes: Of the study, kept as an artifact.
             varied: Those that vary, shown as columns in the saved view of the run list.
             space_yaml: The search space, kept as an artifact.
+            model: The model file of the study, kept as an artifact.
 
         Raises:
             UserError: No answer, or the experiment belongs to another study or lies in MLflow's trash.
@@ -112,6 +116,9 @@ class Tracker:
             self._client.log_batch(self._sweep_id, params=[Param(key, value) for key, value in params.items()])
             self._client.log_text(self._sweep_id, space_yaml, "search_space.yaml")
             self._client.log_text(self._sweep_id, axes.to_json(), AXES_FILE)
+            if model is not None:
+                self._client.log_text(self._sweep_id, model.text, f"{MODEL_FOLDER}/{model.name}")
+                self._client.set_tag(self._sweep_id, MODEL_PATH, model.path)
         except (*STORE_ERRORS, ImportError) as error:
             raise UserError(
                 f"the MLflow store {shown_uri(self._uri)} cannot be used ({reason(error)}); "

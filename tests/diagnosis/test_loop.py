@@ -13,8 +13,8 @@ from study.diagnosis.case import Case
 from study.diagnosis.loop import Limits, diagnose
 from study.diagnosis.remedies import BoundedActivation, ClipNorm, LearningRate, Remedy
 from study.diagnosis.result import Run
-from study.models.config import ModelDesign
 from study.trial.axes import Axes, Axis
+from study.trial.model_design import ModelDesign
 from tests.diagnosis.test_causes import CASES, TAME
 
 DESIGN = ModelDesign(

@@ -9,7 +9,6 @@ from study.engine.draws import batches
 from study.engine.runtime import tf
 from study.trial.config import TrialConfig
 
-
 SIZE = {"units": 8, "timesteps": 60, "features": 4, "batch_size": 8}
 EXAMPLE = TrialConfig(**SIZE, recurrent_dropout=0.0, max_norm=None)
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from study.engine.runtime import keras
-from study.models.config import ModelConfig
 from study.models.data import Arrays
 from study.models.file import ModelFile
 from study.models.prepared import prepare, start_anew
-from study.models.sentence import verdict
 from study.models.signature import design_of
 from study.models.trial import run, train
 from study.trial.divergence import LossAbove
+from study.trial.model_design import ModelConfig
+from study.trial.model_sentence import verdict
 from study.trial.result import TrialResult, first_difference
 from tests.models.files import BUILD, DATA, GENERATOR, PY_DATASET, file_of
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from study.models.config import ModelConfig, ModelDesign
 from study.space.file import parse
 from study.space.search_space import SearchSpace
 from study.sweep.ledger import Ledger
 from study.trial.axes import Axes, Axis
 from study.trial.errors import UserError
+from study.trial.model_design import ModelConfig, ModelDesign
 from study.trial.record import Record
 from study.trial.result import TrialResult
 from tests.trial.other_axes import OTHER

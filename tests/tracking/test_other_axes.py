@@ -10,8 +10,8 @@ import pytest
 
 from study.analysis.table import as_results, load_results, write_results
 from study.analysis.table_axes import axes_of
-from study.models.config import ModelDesign
 from study.tracking import Tracker, create_store, read_results
+from study.trial.model_design import ModelDesign
 from study.trial.record import Record
 from study.trial.result import TrialResult
 from tests.trial.other_axes import OTHER

@@ -10,6 +10,7 @@ from typing import Self
 from study.trial.config import TrialConfig
 from study.trial.design import Configuration
 from study.trial.divergence import Divergence, divergence_of
+from study.trial.errors import UserError
 from study.trial.result import TrialResult
 
 Train = Callable[[Sequence[str], str, int | None, str], list[str]]
@@ -99,9 +100,9 @@ class Workers(ABC):
 
 
 def why(error: BaseException) -> str:
-    """The reason of a failed trial."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:400]}"
+    """The reason of a failed trial; an error that the user can mend says it all."""
+    text = " ".join(str(error).split())[:400]
+    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
 
 
 OpenWorkers = Callable[[int], Workers]

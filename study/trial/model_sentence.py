@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from study.models.config import ModelConfig
+from study.trial.model_design import ModelConfig
 from study.trial.onset import Onset
 from study.trial.phrases import exploded, later, tensor_words
 from study.trial.result import TrialResult

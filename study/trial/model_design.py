@@ -10,8 +10,8 @@ from study.trial.axes import BUDGET, SEED, Axes, AxisValue, as_text
 from study.trial.design import Design
 from study.trial.errors import UserError
 
-FILE = ("model", "sha256")
-"""What a configuration in JSON says of its file: its name, and the SHA-256 of its bytes."""
+ENGINE = "keras"
+"""What trains a model file: Keras's own training step."""
 
 
 @dataclass(frozen=True, kw_only=True)
