@@ -232,10 +232,11 @@ def _check_same_text(name: str, *, before: Mapping[str, str], now: Mapping[str, 
     """Whether a study of a model file goes on with the text that it was begun with."""
     if before and now and before["model"] == now["model"] and before["sha256"] != now["sha256"]:
         kept = f"model/{now['model']}"
+        then, today = before["sha256"][:12], now["sha256"][:12]
         raise UserError(
-            f"--name {name}: this study was begun with another text of {now['model']} (SHA-256 {before['sha256'][:12]}..., "
-            f"not {now['sha256'][:12]}...); put that text back, which MLflow keeps with the study as {kept}, or give this "
-            "one another name"
+            f"--name {name}: this study was begun with another text of {now['model']} (SHA-256 {then}..., not "
+            f"{today}...); put that text back, which MLflow keeps with the study as {kept}, or give this one another "
+            "name"
         )
 
 
