@@ -38,6 +38,7 @@ from statsmodels.stats.proportion import proportion_confint
 from study.claims.contrast import CLAIMS, Arm, Claims, Contrast, Side, seeds_of, without_budget
 from study.trial.axes import BUDGET_COLUMN
 from study.trial.config import EXAMPLE, Semantics, TrialConfig
+from study.trial.words import is_recurrent
 
 SUPPORTED, CONTRADICTED, NOT_RESOLVED = VERDICTS = ("supported", "contradicted", "not resolved")
 CONFIDENCE = 0.95
@@ -367,7 +368,7 @@ def _weights_finite_at_onset(trial: _Trial) -> bool | None:
 
 
 def _onset_in_recurrence(trial: _Trial) -> bool | None:
-    """Whether the first non-finite number is in an LSTM's forward pass and later than its first timestep.
+    """Whether the first non-finite number is in a recurrent layer's forward pass and later than its first timestep.
 
     Of trials that diverge, and where the layer is known: an onset that was not found again tells the phase alone.
     """
@@ -377,7 +378,7 @@ def _onset_in_recurrence(trial: _Trial) -> bool | None:
     if phase == "forward" and not isinstance(layer, str):
         return None
     timestep = trial.number("onset_timestep")
-    return phase == "forward" and str(layer).startswith("lstm") and timestep is not None and timestep > 0
+    return phase == "forward" and is_recurrent(str(layer)) and timestep is not None and timestep > 0
 
 
 _EVENTS: dict[str, Callable[[_Trial], bool | None]] = {

@@ -262,6 +262,15 @@ def test_a_study_without_the_columns_of_onset_and_growth_gives_words() -> None:
         assert "recorded" in drawing.caption
 
 
+@pytest.mark.parametrize(("cells", "state"), [(["lstm"] * 3, "c"), (["lstm", "gru", "gru"], "h")])
+def test_the_growth_figure_is_of_a_state_that_all_cells_have(cells: list[str], state: str) -> None:
+    table = results_table([3, 5, math.inf], cell=cells)
+    table["hidden_growth"], table["cell_growth"] = 0.1, [0.2 if cell == "lstm" else math.nan for cell in cells]
+    drawing = growth_figure(table)
+    assert f"growth of max |{state}| over the sequence" in drawn(drawing).axes[0].get_xlabel()
+    assert "n = 3, 2 diverged, 1 censored" in drawing.caption
+
+
 @pytest.mark.parametrize("time", [[math.inf] * 30, [], [3.0]], ids=["none diverged", "no trials", "one trial"])
 def test_where_there_is_nothing_to_see_there_is_no_figure(time: list[float]) -> None:
     rate = 10 ** np.random.default_rng(1).uniform(-4, -2, len(time))

@@ -195,6 +195,13 @@ def test_the_counts_of_a_report_are_those_of_the_table(html: str) -> None:
         ("failed (no result)", FAILED),
     ):
         assert f"{name}{number} " in text
+    assert "tasknoise: labels have nothing to do with the inputs" in text
+
+
+def test_a_report_says_which_tasks_were_trained_on() -> None:
+    table = results_table([3, 5, math.inf, 4], task=["noise", "learnable", "noise", "learnable"])
+    text = re.sub(r"\s+", " ", Page(render(report_of(findings(table)), Provenance(study="both"))).text)
+    assert "tasklearnable: labels by a fixed random teacher of the sequence; noise: labels have nothing" in text
 
 
 def test_predictions_that_are_no_better_than_the_commoner_outcome_are_not_praised() -> None:

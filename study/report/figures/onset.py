@@ -155,20 +155,22 @@ def timeline_figure(table: pd.DataFrame, *, name: str = "timeline") -> Drawing:
 
 
 def growth_figure(table: pd.DataFrame, *, by: str | None = None, name: str = "growth") -> Drawing:
-    """By how many powers of ten the cell state would grow over a sequence, at each trial's last finite update.
+    """By how many powers of ten a state would grow over a sequence, at each trial's last finite update.
+
+    It is the cell state, or the hidden state where some of the trials' cells have no other.
 
     Args:
-        table: A results table with the column `cell_growth`.
+        table: A results table with the column `cell_growth` or `hidden_growth`.
         by: The axis whose values are rows; without it, the first choice that varies, if any does.
         name: Of the drawing.
     """
     trials = usable(table)
-    recorded = {"cell_growth", "timesteps"} <= set(trials)
-    trials = trials[trials["cell_growth"].notna()] if recorded else trials.iloc[:0]
-    failed = len(table) - len(usable(table))
-    if trials.empty:
-        return Drawing(name=name, caption="No growth figure: the growth of the cell state was not recorded.")
-    powers = trials["cell_growth"].to_numpy(dtype=np.float64) * trials["timesteps"].to_numpy(dtype=np.float64)
+    failed = len(table) - len(trials)
+    state = _grown_state(trials)
+    if state is None:
+        return Drawing(name=name, caption="No growth figure: the growth of the states was not recorded.")
+    trials = trials[trials[f"{state}_growth"].notna()]
+    powers = trials[f"{state}_growth"].to_numpy(dtype=np.float64) * trials["timesteps"].to_numpy(dtype=np.float64)
     powers = powers / math.log(10)
     died = (trials["outcome"] == "diverged").to_numpy(dtype=bool)
     by = by or grouping_axis(table)
@@ -200,12 +202,23 @@ def growth_figure(table: pd.DataFrame, *, by: str | None = None, name: str = "gr
         axes.set_ylim(len(groups) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)
         grid(axes, which="x")
-        axes.set_xlabel("growth of max |c| over the sequence (powers of ten)")
+        axes.set_xlabel(f"growth of max |{state[0]}| over the sequence (powers of ten)")
         figure.legend(loc="outside upper left", ncols=2)
     caption = (
-        "Growth rate of the largest cell state over the timesteps, times their number, at the last update at which it "
-        f"was finite{f', by {by}' if by else ''}; linear below 1. Right of the dotted line a state that starts near 1 "
-        f"overflows before the sequence ends. n = {len(trials)}, {int(died.sum())} diverged, "
+        f"Growth rate of the largest {state} state over the timesteps, times their number, at the last update at which "
+        f"it was finite{f', by {by}' if by else ''}; linear below 1. Right of the dotted line a state that starts near "
+        f"1 overflows before the sequence ends. n = {len(trials)}, {int(died.sum())} diverged, "
         f"{int((~died).sum())} censored" + (f", {failed} failed" if failed else "") + "."
     )
     return Drawing(name=name, caption=caption, figure=figure)
+
+
+def _grown_state(trials: pd.DataFrame) -> str | None:
+    """`cell` or `hidden`: the state whose growth is recorded of all cells that the trials have; None for neither."""
+    if "timesteps" not in trials or trials.empty:
+        return None
+    by_cell = [of for _, of in trials.groupby("cell")] if "cell" in trials else [trials]
+    for state in ("cell", "hidden"):
+        if all(f"{state}_growth" in of and of[f"{state}_growth"].notna().any() for of in by_cell):
+            return state
+    return None

@@ -30,6 +30,12 @@ from study.report.figures.survival import two_parts_figure
 from study.trial.axes import BUDGET_COLUMN, NONE, as_text
 from study.trial.outcome import LOSS_THRESHOLD
 
+TASKS: dict[str, str] = {
+    "noise": "noise: labels have nothing to do with the inputs, so survived and diverged are said of noise",
+    "learnable": "learnable: labels by a fixed random teacher of the sequence",
+}
+"""What the trials were trained on, in words."""
+
 MOST_CURVES = 3
 """Axes whose survival curves are drawn; the tests of all are in the table."""
 
@@ -148,6 +154,9 @@ def _counts(found: Findings) -> list[tuple[str, str]]:
     counts.append(
         (BUDGET_COLUMN, " or ".join(map(str, budgets[:4])) + (" ..." if len(budgets) > 4 else "") + " updates")
     )
+    if "task" in found.table:
+        tasks = sorted(set(found.table["task"].dropna()))
+        counts.append(("task", "; ".join(TASKS.get(task, str(task)) for task in tasks)))
     for column, name in (("engine", "engine"), ("device", "device")):
         if values := sorted(set(found.table[column].dropna())):
             counts.append((name, ", ".join(values)))
