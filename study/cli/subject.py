@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from study.trial.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def subject(
     if space is not None and vary:
         raise UserError(f"--vary {vary[0]}: goes without a search space, and {space} is one; keep one of the two")
     if space is None and not vary and model is None:
-        raise UserError("SPACE: is missing; give a search space, or --vary name=values")
+        raise click.UsageError("SPACE is missing; give a search space, or --vary name=values")
     if space is not None:
         return _of_file(space, model=model, assignments=assignments, trials=trials, divergence=divergence)
     if not vary and trials is None:

@@ -12,7 +12,7 @@ from study.trial.divergence import NONFINITE, TAKES_IN_A_FILE, Divergence, diver
 
 SAMPLERS = "sobol, random, grid, {tpe: shortest} or {tpe: longest}"
 
-LISTED = ("model", "sha256", "about", "fixed", "updates", "divergence", "configurations")
+LISTED = ("about", "model", "sha256", "fixed", "updates", "divergence", "configurations")
 """Keys of a file that lists its configurations."""
 
 Given = dict[Any, Any]
@@ -65,9 +65,9 @@ class SpaceFile(Entry):
     holds a space that was taken from there to the very same text.
     """
 
+    about: Annotated[str, takes("a sentence")] = ""
     model: Annotated[str, Field(min_length=1), takes("the name of a model file")] | None = None
     sha256: Annotated[str, takes("the SHA-256 of the model file")] | None = None
-    about: Annotated[str, takes("a sentence")] = ""
     fixed: OfAxes = Field(default_factory=dict)
     parameters: Annotated[
         dict[Any, Annotated[ParameterEntry, takes("{low, high} or {choices}")]], takes("a mapping from axis names")

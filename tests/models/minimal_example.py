@@ -27,5 +27,5 @@ def data(batch_size=EXAMPLE.batch_size, seed=1):
     balance = tf.constant(EXAMPLE.label_balance, tf.float64)
     for number in itertools.count(1):
         at = tf.constant(seed, tf.int64), tf.constant(number, tf.int64)
-        inputs = batches.inputs(*at, **shape, input_mean=tf.constant(0.0))
+        inputs = batches.normals(*at, **shape)
         yield inputs, batches.labels(*at, batch_size=batch_size, label_balance=balance, label_sampling="shuffled")
