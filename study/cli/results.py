@@ -15,13 +15,13 @@ from study.trial.errors import UserError
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A .csv or .parquet file to write.")
 def results(name: str, out: Path | None) -> None:
     """Print or write the results of a study, one row a trial."""
-    from study.analysis.table import ENDINGS, write_results
+    from study.analysis.table import ENDINGS, as_results, write_results
     from study.tracking import read_results
     from study.trial.home import existing_home
 
     if out is not None and out.suffix not in ENDINGS:
         raise UserError(f"--out {out}: takes a file that ends in {' or '.join(ENDINGS)}")
-    table = read_results(uri=existing_home().tracking_uri, study=name)
+    table = as_results(read_results(uri=existing_home().tracking_uri, study=name), where=name)
     if out is None:
         click.echo(table.to_csv(index=False), nl=False)
         return

@@ -69,6 +69,7 @@ class TrialConfig(BaseModel):
             description="of the recurrent layers: Keras's LSTM or, under keras-3 alone, its GRU (`reset_after=True`) "
             "or SimpleRNN"
         ),
+        Counted(later=True),
     ] = "lstm"
     activation: Annotated[
         Activation,
@@ -135,6 +136,7 @@ class TrialConfig(BaseModel):
             description="`noise`: labels that have nothing to do with the inputs; `learnable`: labels by a fixed "
             "random teacher of the sequence"
         ),
+        Counted(later=True),
     ] = "noise"
     label_balance: Annotated[
         float,

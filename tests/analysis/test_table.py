@@ -264,3 +264,10 @@ def test_ten_thousand_trials_load_in_seconds(tmp_path: Path, ending: str) -> Non
     start = time.perf_counter()
     assert len(load_results(path)) == 10_000
     assert time.perf_counter() - start < 10
+
+
+def test_a_study_continued_after_an_axis_was_added_has_its_default_in_the_older_trials() -> None:
+    table = results_table([3, 5, 99])
+    older = table.assign(cell=[None, None, "gru"], task=[None, "learnable", "noise"])
+    assert as_results(older)["cell"].tolist() == ["lstm", "lstm", "gru"]
+    assert as_results(older)["task"].tolist() == ["noise", "learnable", "noise"]
