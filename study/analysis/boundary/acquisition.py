@@ -1,10 +1,10 @@
 """Which trial would tell most of a contour for the updates that it takes.
 
-What counts is how uncertain the model is near the contour: the integral over the space of the variance of f, weighted
-by how likely the contour is to pass there (targeted integrated mean square error: V. Picheny, D. Ginsbourger,
-O. Roustant, R. T. Haftka and N.-H. Kim, "Adaptive designs of experiments for accurate approximation of a target
-region", 2010). A trial at x lowers it by what its own time correlates with; one that will be censored tells less, by
-the Fisher information that is left. Straddle (B. Bryan et al., "Active learning for identifying function threshold
+What counts is how unsure the model is of the side of the contour that a point lies on: over the space, the variance of
+that, p (1 - p), times the share of the variance of f that a trial takes away (after the targeted integrated mean square
+error of V. Picheny, D. Ginsbourger, O. Roustant, R. T. Haftka and N.-H. Kim, "Adaptive designs of experiments for
+accurate approximation of a target region", 2010). A trial takes away what its own time correlates with, if it is seen: a
+censored one tells next to nothing. Straddle (B. Bryan et al., "Active learning for identifying function threshold
 boundaries", 2005) looks at the point itself only, where trials are the longest.
 """
 
@@ -13,11 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import log_ndtr, ndtr
-from scipy.stats import norm
 
 from study.analysis.boundary.gaussian_process import Floats
-from study.analysis.boundary.time_model import TimeModel
+from study.analysis.boundary.time_model import QUIET, TimeModel
 
 OVERHEAD = 3.0
 """What a trial costs beside its updates, in updates."""
@@ -53,31 +51,27 @@ class Acquisition:
         count = len(candidates)
         everywhere = np.concatenate([candidates, references, pending])
         covariance = model.later.covariance(everywhere)
-        noise = self.noise(model, everywhere)
+        seen = self.seen(model, everywhere)
+        # One that is seen with a chance of a half tells half as much: as if its scatter were larger.
+        noise = model.later.scatter(everywhere) ** 2
         for number in range(count + len(references), len(everywhere)):
             column = covariance[:, number]
-            covariance = covariance - np.outer(column, column) / (column[number] + noise[number])
+            covariance = covariance - np.outer(column, column) / (column[number] + noise[number] / seen[number])
         variance = np.maximum(np.diag(covariance), 1e-12)
         margin = model.margin(references, level=self.level, budget=self.budget)
         deviation = np.hypot(np.sqrt(variance[count : count + len(references)]), BLUR)
-        weights = norm.pdf(margin.distance / deviation) / deviation
+        # What can be won at a point is no more than to be sure of its side.
+        inside = margin.inside()
+        weights = inside * (1 - inside) / deviation**2
         cross = covariance[:count, count : count + len(references)]
-        gain = (cross**2 @ weights) / (variance[:count] + noise[:count])
-        gain *= 1 - model.immediate(candidates)
+        gain = seen[:count] * (cross**2 @ weights) / (variance[:count] + noise[:count])
         cost = model.expected_updates(candidates, budget=self.budget) + OVERHEAD
         values: Floats = gain / cost**self.exploration
         return values
 
-    def noise(self, model: TimeModel, points: Floats) -> Floats:
-        """Variance of a trial's log time as an observation of f, larger by as much as censoring takes away; (points,).
-
-        Of a normal number that is censored above z deviations, the information on its mean is
-        Phi(z) + phi(z) (phi(z) / (1 - Phi(z)) - z) of what it is without.
-        """
-        mean, deviation = model.later.predict(points)
-        scatter = model.later.scatter(points)
-        z = np.clip((np.log(self.budget - 1) - mean) / np.hypot(scatter, deviation), -8, 8)
-        hazard = np.exp(norm.logpdf(z) - log_ndtr(-z))
-        left = np.maximum(ndtr(z) + norm.pdf(z) * (hazard - z), 1e-6)
-        variance: Floats = scatter**2 / left
-        return variance
+    def seen(self, model: TimeModel, points: Floats) -> Floats:
+        """Probability that a trial's time is seen: that it took a step, and went to NaN within the budget; (points,)."""
+        within = model.later.probability(points, log_budget=np.log(self.budget - 1))
+        quiet = model.margin(points, level=self.level, budget=self.budget).quiet
+        seen: Floats = np.maximum((1 - model.immediate(points)) * within * np.where(quiet, QUIET, 1.0), 1e-3)
+        return seen

@@ -136,6 +136,11 @@ class CensoredGaussianProcess:
         covariance: Floats = self._kernel(points) - part.T @ part
         return covariance
 
+    def correlation(self, points: Floats, others: Floats) -> Floats:
+        """How alike f is between points before anything is observed, by distance alone; (points, others)."""
+        correlation: Floats = self._kernel.k2.k2(points, others)
+        return correlation
+
     def probability(self, points: Floats, *, log_budget: float) -> Floats:
         """P(time <= budget) of a trial, what is not known of f averaged over; (points,)."""
         mean, deviation = self.predict(points)

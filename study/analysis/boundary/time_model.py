@@ -19,6 +19,10 @@ from sklearn.linear_model import LogisticRegression
 from study.analysis.boundary.gaussian_process import CensoredGaussianProcess, Floats, Hyperparameters
 from study.analysis.predictors import Booleans
 
+NEIGHBOURS, QUIET = 8, 0.1
+"""So many nearest trials that all survived say that a point is hardly inside: what is left of that probability. A normal
+distribution, which the process is approximated by, has a tail there that many survivors never take away."""
+
 FEWEST = 4
 """Trials that took a step before there is anything to fit."""
 
@@ -79,6 +83,7 @@ class TimeModel:
         start: Hyperparameters | None = None,
         iterations: int = 30,
     ) -> None:
+        self._observed = observed
         immediate = observed.diverged & (observed.updates == 1)
         stepped = observed.take(~immediate & (observed.updates > 1))
         assert len(stepped.points) >= FEWEST
@@ -119,7 +124,19 @@ class TimeModel:
         with np.errstate(divide="ignore"):
             rest = np.clip((level - at_once) / (1 - at_once), 1e-6, 1 - 1e-6)
         contour = np.log(budget - 1) - self.later.scatter(points) * ndtri(rest)
-        return Margin(distance=contour - mean, deviation=deviation, immediate=at_once)
+        return Margin(
+            distance=contour - mean, deviation=deviation, immediate=at_once, quiet=self._quiet(points, budget=budget)
+        )
+
+    def _quiet(self, points: Floats, *, budget: int) -> Booleans:
+        """Whether the nearest trials, by the process's own measure, all survived so many updates; (points,)."""
+        lasted = ~self._observed.diverged & (self._observed.updates >= budget)
+        if len(lasted) < NEIGHBOURS:
+            return np.zeros(len(points), dtype=bool)
+        correlation = self.later.correlation(points, self._observed.points)
+        nearest = np.argpartition(-correlation, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
+        quiet: Booleans = lasted[nearest].all(axis=1)
+        return quiet
 
     def expected_updates(self, points: Floats, *, budget: int) -> Floats:
         """Mean number of updates that a trial runs, (points,)."""
@@ -141,16 +158,19 @@ class Margin:
     """Where points are with respect to a contour, in the logarithm of steps.
 
     Attributes:
-        distance: Of the median time below the contour's: positive where more trials than the level go to NaN; (points,).
+        distance: Of the median time below the contour's, positive where more trials than the level go to NaN;
+            (points,).
         deviation: Of what is known of that distance, (points,).
         immediate: P(NaN at update 1), (points,).
+        quiet: Whether the nearest trials all survived, (points,).
     """
 
     distance: Floats
     deviation: Floats
     immediate: Floats
+    quiet: Booleans
 
     def inside(self) -> Floats:
         """Probability that P(NaN) is above the level, (points,)."""
-        inside: Floats = ndtr(self.distance / self.deviation)
+        inside: Floats = ndtr(self.distance / self.deviation) * np.where(self.quiet, QUIET, 1.0)
         return inside

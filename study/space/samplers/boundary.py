@@ -1,0 +1,216 @@
+"""`BoundarySampler`: trials where they tell most of a boundary, for the updates that they take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from optuna.samplers import BaseSampler
+from optuna.trial import TrialState
+
+from study.space.samplers.numbered import from_unit
+from study.trial.axes import AxisValue
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+    from study.analysis.boundary.gaussian_process import Hyperparameters
+    from study.analysis.boundary.time_model import Observed, TimeModel
+    from study.space.search_space import SearchSpace
+
+    Point = Mapping[str, AxisValue]
+
+CANDIDATES, REFERENCES, NEAREST = 384, 256, 16
+"""Points that a trial is chosen from, points that stand for the whole space, and configurations near the contour that
+may be run with one seed more."""
+
+GROWTH = 1.15
+"""By what factor the trials have grown when the hyperparameters are looked for again."""
+
+SEARCH = 15
+"""Iterations of that search, from where the last one ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundaryOptions:
+    """What is looked for, and how.
+
+    Attributes:
+        level: The probability of NaN within the budget whose contour is sought.
+        points: Trials of a Sobol sequence to begin with.
+        exploration: Exponent of a trial's cost: at 1 what it tells is weighed against its updates, at 0 not.
+        width: Stop when the share of the space on whose side of the contour the model is not sure at 95% is smaller;
+            None stops when the trials are spent.
+    """
+
+    level: float = 0.5
+    points: int = 16
+    exploration: float = 1.0
+    width: float | None = None
+
+
+class BoundarySampler(BaseSampler):
+    """Begins with a Sobol sequence, then asks for the trial that tells most of where P(NaN) crosses a level.
+
+    A model of the time to NaN (`study.analysis.boundary.time_model`) is fitted to the trials that are finished. Those in
+    flight count as known to come (`study.analysis.boundary.acquisition`), and every trial number has candidates of its
+    own, so that two processes that ask at once get different points. What it knows it reads from the study, so that a
+    resumed sweep goes on from there. It stays with Sobol until something has gone to NaN and something has not.
+
+    Args:
+        space: Its parameters and conditions, and the budget.
+        seed: Of the sequences.
+        options: See `BoundaryOptions`.
+    """
+
+    def __init__(self, *, space: SearchSpace, seed: int, options: BoundaryOptions) -> None:
+        self._space, self._seed, self._options = space, seed, options
+        self._columns = columns_of(space)
+        self._chosen: tuple[int, Point] | None = None
+        self._hyperparameters: Hyperparameters | None = None
+        self._searched = 0
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Nothing: conditions decide which parameters there are."""
+        return {}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Nothing, see above."""
+        return {}
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """The value of one parameter of the point that is chosen when a trial's first one is asked for."""
+        if self._chosen is None or self._chosen[0] != trial.number:
+            self._chosen = trial.number, self._choose(study, trial.number)
+        point = self._chosen[1]
+        if param_name in point and param_distribution._contains(param_distribution.to_internal_repr(point[param_name])):
+            return point[param_name]
+        # A parameter that the space does not know of.
+        return from_unit(param_distribution, 0.5)
+
+    # --- what it knows ----------------------------------------------------------------------------------------------
+
+    def model(self, study: Study) -> TimeModel | None:
+        """Fitted to the finished trials; None while they do not show both outcomes."""
+        return self._fitted(_finished(study))
+
+    def unsure(self, study: Study) -> float | None:
+        """The share of the space on whose side of the contour the model is not sure at 95%; None without a model."""
+        model = self.model(study)
+        if model is None:
+            return None
+        references = self._columns.encode(self._points(REFERENCES, sequence=0))
+        inside = model.margin(references, level=self._options.level, budget=self._space.updates).inside()
+        return float(((inside > 0.025) & (inside < 0.975)).mean())
+
+    def is_done(self, study: Study) -> bool:
+        """Whether the contour is known to the width that was asked for."""
+        width = self._options.width
+        if width is None or len(_finished(study)) < self._options.points:
+            return False
+        unsure = self.unsure(study)
+        return unsure is not None and unsure < width
+
+    def _fitted(self, finished: Sequence[FrozenTrial]) -> TimeModel | None:
+        from study.analysis.boundary.time_model import FEWEST, TimeModel
+
+        observed = self._observed(finished)
+        stepped = observed.take(observed.updates > 1)
+        if len(stepped.points) < FEWEST or not stepped.diverged.any() or observed.diverged.all():
+            return None
+        search = len(finished) >= GROWTH * self._searched
+        model = TimeModel(
+            observed, groups=self._columns.groups, start=self._hyperparameters, iterations=SEARCH if search else 0
+        )
+        if search:
+            self._hyperparameters, self._searched = model.later.hyperparameters, len(finished)
+        return model
+
+    def _observed(self, finished: Sequence[FrozenTrial]) -> Observed:
+        import numpy as np
+
+        from study.analysis.boundary.time_model import Observed
+
+        return Observed(
+            points=self._columns.encode([trial.params for trial in finished]),
+            updates=np.array([trial.value for trial in finished], dtype=float),
+            diverged=np.array([trial.user_attrs.get("outcome") == "diverged" for trial in finished], dtype=bool),
+        )
+
+    # --- choosing ---------------------------------------------------------------------------------------------------
+
+    def _choose(self, study: Study, number: int) -> Point:
+        import numpy as np
+
+        from study.analysis.boundary.acquisition import Acquisition
+
+        finished = _finished(study)
+        model = None if number < self._options.points else self._fitted(finished)
+        if model is None:
+            return self._points(1, sequence=0, skip=number)[0]
+        candidates = self._points(CANDIDATES, sequence=1 + number)
+        candidates += self._near(finished, model)
+        pending = [trial.params for trial in _in_flight(study) if trial.number != number and trial.params]
+        values = Acquisition(
+            level=self._options.level, budget=self._space.updates, exploration=self._options.exploration
+        ).values(
+            model,
+            self._columns.encode(candidates),
+            references=self._columns.encode(self._points(REFERENCES, sequence=0)),
+            pending=self._columns.encode(pending),
+        )
+        return candidates[int(np.argmax(values))]
+
+    def _near(self, finished: Sequence[FrozenTrial], model: TimeModel) -> list[Point]:
+        """Configurations that were tried already and lie nearest to the contour: another seed may tell more."""
+        import numpy as np
+
+        margin = model.margin(
+            self._columns.encode([trial.params for trial in finished]),
+            level=self._options.level,
+            budget=self._space.updates,
+        )
+        return [finished[place].params for place in np.argsort(np.abs(margin.distance))[:NEAREST]]
+
+    def _points(self, count: int, *, sequence: int, skip: int = 0) -> list[Point]:
+        """Points of a scrambled Sobol sequence, as configurations of the space."""
+        from scipy.stats import qmc
+
+        size = 1 << max(count + skip - 1, 1).bit_length()
+        rows = qmc.Sobol(len(self._space.parameters), rng=[self._seed, sequence]).random(size)[skip : skip + count]
+        names = list(self._space.parameters)
+
+        def of_row(row: Any) -> Point:
+            return self._space.choose(lambda name, distribution: from_unit(distribution, float(row[names.index(name)])))
+
+        return [of_row(row) for row in rows]
+
+
+def columns_of(space: SearchSpace) -> Any:
+    """The columns of a space's parameters."""
+    from study.analysis.boundary.columns import Categories, Columns, Numbers
+    from study.space.search_space import Choices
+
+    return Columns(
+        axes={
+            name: Categories(values=parameter.values)
+            if isinstance(parameter, Choices)
+            else Numbers(low=parameter.low, high=parameter.high, log=parameter.log)
+            for name, parameter in space.parameters.items()
+        }
+    )
+
+
+def _finished(study: Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+
+def _in_flight(study: Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING))
