@@ -21,7 +21,7 @@ Kind = Literal["top", "lazy", "types"]
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "trial": (),
-    "space": ("trial",),
+    "space": ("trial", "analysis"),
     "models": ("trial", "engine"),
     "engine": ("trial",),
     "analysis": ("trial",),

@@ -1,11 +1,11 @@
 """Which trial would tell most of a contour for the updates that it takes.
 
 What counts is how unsure the model is of the side of the contour that a point lies on: over the space, the variance of
-that, p (1 - p), times the share of the variance of f that a trial takes away (after the targeted integrated mean square
-error of V. Picheny, D. Ginsbourger, O. Roustant, R. T. Haftka and N.-H. Kim, "Adaptive designs of experiments for
-accurate approximation of a target region", 2010). A trial takes away what its own time correlates with, if it is seen: a
-censored one tells next to nothing. Straddle (B. Bryan et al., "Active learning for identifying function threshold
-boundaries", 2005) looks at the point itself only, where trials are the longest.
+that, p (1 - p), times the share of the variance of f that a trial takes away (after the targeted integrated mean
+square error of V. Picheny, D. Ginsbourger, O. Roustant, R. T. Haftka and N.-H. Kim, "Adaptive designs of experiments
+for accurate approximation of a target region", 2010). A trial takes away what its own time correlates with, if it is
+seen: a censored one tells next to nothing. Straddle (B. Bryan et al., "Active learning for identifying function
+threshold boundaries", 2005) looks at the point itself only, where trials are the longest.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Acquisition:
         return values
 
     def seen(self, model: TimeModel, points: Floats) -> Floats:
-        """Probability that a trial's time is seen: that it took a step, and went to NaN within the budget; (points,)."""
+        """Probability that a trial's time is seen: it took a step and went to NaN within the budget; (points,)."""
         within = model.later.probability(points, log_budget=np.log(self.budget - 1))
         quiet = model.margin(points, level=self.level, budget=self.budget).quiet
         seen: Floats = np.maximum((1 - model.immediate(points)) * within * np.where(quiet, QUIET, 1.0), 1e-3)

@@ -20,8 +20,8 @@ from study.analysis.boundary.gaussian_process import CensoredGaussianProcess, Fl
 from study.analysis.predictors import Booleans
 
 NEIGHBOURS, QUIET = 8, 0.1
-"""So many nearest trials that all survived say that a point is hardly inside: what is left of that probability. A normal
-distribution, which the process is approximated by, has a tail there that many survivors never take away."""
+"""So many nearest trials that all survived say that a point is hardly inside: what is left of that probability. The
+normal distribution that approximates the process has a tail there that many survivors never take away."""
 
 FEWEST = 4
 """Trials that took a step before there is anything to fit."""
@@ -135,8 +135,7 @@ class TimeModel:
             return np.zeros(len(points), dtype=bool)
         correlation = self.later.correlation(points, self._observed.points)
         nearest = np.argpartition(-correlation, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
-        quiet: Booleans = lasted[nearest].all(axis=1)
-        return quiet
+        return np.asarray(lasted[nearest].all(axis=1), dtype=np.bool_)
 
     def expected_updates(self, points: Floats, *, budget: int) -> Floats:
         """Mean number of updates that a trial runs, (points,)."""

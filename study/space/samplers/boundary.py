@@ -55,10 +55,10 @@ class BoundaryOptions:
 class BoundarySampler(BaseSampler):
     """Begins with a Sobol sequence, then asks for the trial that tells most of where P(NaN) crosses a level.
 
-    A model of the time to NaN (`study.analysis.boundary.time_model`) is fitted to the trials that are finished. Those in
-    flight count as known to come (`study.analysis.boundary.acquisition`), and every trial number has candidates of its
-    own, so that two processes that ask at once get different points. What it knows it reads from the study, so that a
-    resumed sweep goes on from there. It stays with Sobol until something has gone to NaN and something has not.
+    A model of the time to NaN (`study.analysis.boundary.time_model`) is fitted to the trials that are finished. Those
+    in flight count as known to come (`study.analysis.boundary.acquisition`), and every trial number has candidates of
+    its own, so that two processes that ask at once get different points. What it knows it reads from the study, so
+    that a resumed study goes on from there. It stays with Sobol until something has gone to NaN and something has not.
 
     Args:
         space: Its parameters and conditions, and the budget.
