@@ -9,7 +9,8 @@ import pandas as pd
 from study.analysis.boundary.critical_value import CriticalValue
 from study.analysis.boundary.phase_diagram import PhaseDiagram, phase_diagram, phase_panels
 from study.analysis.onsets import Onsets, onsets
-from study.analysis.prediction.held_out import HeldOut, Scores, held_out
+from study.analysis.prediction.accuracy import Accuracy
+from study.analysis.prediction.held_out import HeldOut, held_out
 from study.analysis.prediction.importance import Importance, axis_importance
 from study.analysis.predictors import grouping_axis, texts
 from study.analysis.survival.scaling import Scaling, scaling
@@ -63,7 +64,7 @@ class Findings:
                 found.append(self.scaling.pure.answer)
         found += [critical_words(value) for value in self.critical if value.status == "inside"]
         if self.held_out.scores is not None:
-            found.append(_predictability(self.held_out.scores, self.importance))
+            found += _predictability(self.held_out.accuracies, self.importance)
         if len(self.onsets.trials):
             found.append(self.onsets.answer)
         return tuple(filter(None, found))
@@ -124,13 +125,16 @@ def boundary_axes(table: pd.DataFrame, importance: Importance) -> tuple[str, ...
     return tuple(sorted(numeric, key=place))
 
 
-def _predictability(scores: Scores, importance: Importance) -> str:
-    against = f"{scores.accuracy:.0%}, against {scores.baseline_accuracy:.0%} of always naming the commoner outcome"
-    if scores.accuracy_low <= scores.baseline_accuracy:
-        return f"The configuration of an unseen trial is not shown to tell its outcome (accuracy {against})."
+def _predictability(accuracies: tuple[Accuracy, ...], importance: Importance) -> list[str]:
+    whole, *others = accuracies
+    if whole.low <= whole.commoner_accuracy:
+        return [f"The configuration of an unseen trial is not shown to tell its outcome: {whole.words}."]
     matter = [axis.axis for axis in importance.axes if axis.log_loss_rise_low > 0]
     order = f"; what matters for it is, in this order, {', '.join(matter)}" if matter else ""
-    return f"The configuration of an unseen trial tells its outcome with an accuracy of {against}{order}."
+    return [
+        f"The configuration of an unseen trial tells its outcome with an accuracy of {whole.words}{order}.",
+        *(f"Of the {part.trials} trials without {part.without} it does with {part.words}." for part in others),
+    ]
 
 
 def _by_panel(table: pd.DataFrame) -> list[str]:

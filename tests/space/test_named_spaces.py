@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from study.space.file import load, named_spaces
+from study.space.samplers import build_sampler
+from study.space.samplers.numbered import UnitCubeSampler
 from study.trial.errors import UserError
 from study.trial.folders import space_folders
 
@@ -25,3 +27,19 @@ def test_what_is_no_search_space_is_not_offered(tmp_path: Path) -> None:
         load("nosuch", folders=(tmp_path,))
     with pytest.raises(UserError, match=r"there are none with a name, or give a file$"):
         load("nosuch", folders=(tmp_path / "nowhere",))
+
+
+def test_the_configurations_of_card_ceiling_are_not_those_of_card() -> None:
+    card = load("card", folders=space_folders())
+    ceiling = load("card_ceiling", folders=space_folders())
+    # As recorded: card with the seed 0, card_ceiling with 1.
+    rates = [
+        {
+            sampler.value(number, "learning_rate", space.parameters["learning_rate"].distribution())
+            for number in range(count)
+        }
+        for space, seed, count in ((card, 0, 1000), (ceiling, 1, ceiling.trials // ceiling.replicates))
+        if isinstance(sampler := build_sampler(space, seed=seed), UnitCubeSampler)
+    ]
+    assert [len(values) for values in rates] == [1000, 320]
+    assert not rates[0] & rates[1]

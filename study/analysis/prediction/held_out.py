@@ -20,6 +20,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from statsmodels.stats.proportion import proportion_confint
 
 from study.analysis.boundary.firth import PenalisedLogistic
+from study.analysis.prediction.accuracy import Accuracy, accuracies, worth
 from study.analysis.prediction.encoding import Encoding, encoding_of
 from study.analysis.prediction.replicates import replicates, sentence
 from study.analysis.predictors import Booleans, Floats, configurations, same_as, with_result
@@ -161,6 +162,8 @@ class HeldOut:
     chosen: Mapping[str, int]
     """How many folds chose each kind of model."""
     scores: Scores | None
+    accuracies: tuple[Accuracy, ...]
+    """Of all trials, and of those without choices with which nothing diverged; empty where there are no scores."""
     words: str
     """Why there are no scores, or the empty text."""
 
@@ -192,6 +195,7 @@ def held_out(table: pd.DataFrame, *, seed: int = 0, folds: int = FOLDS, repeats:
     encoding = encoding_of(trials)
     words = _lacking(trials, diverged, encoding, folds)
     model, scores, parts = None, None, []
+    found: tuple[Accuracy, ...] = ()
     if not words:
         encoded, groups = encoding.encode(trials), configurations(trials)
         for repeat in range(repeats):
@@ -207,6 +211,8 @@ def held_out(table: pd.DataFrame, *, seed: int = 0, folds: int = FOLDS, repeats:
         for fold in parts:
             probability[fold.repeat, fold.held_out] = fold.model.probability(encoded[fold.held_out])
         scores = _scores(probability, diverged, groups)
+        right = ((probability > 0.5) == diverged).mean(axis=0)
+        found = accuracies(trials, right, [fold.held_out for fold in parts])
     return HeldOut(
         table=trials,
         failed=len(table) - len(trials),
@@ -217,6 +223,7 @@ def held_out(table: pd.DataFrame, *, seed: int = 0, folds: int = FOLDS, repeats:
         folds=tuple(parts),
         chosen=Counter(fold.model.kind.name for fold in parts),
         scores=scores,
+        accuracies=found,
         words=words,
     )
 
@@ -245,10 +252,11 @@ def caption(result: HeldOut) -> str:
     scores = result.scores
     name, count = Counter(result.chosen).most_common(1)[0]
     fit = (
-        f"Fit: {name} (chosen in {count} of {len(result.folds)} folds), held-out accuracy {_percent(scores.accuracy)} "
-        f"({_percent(scores.accuracy_low, unit='')} to {_percent(scores.accuracy_high)}; "
-        f"{_always(result)}: {_percent(scores.baseline_accuracy)}), Brier {scores.brier:.2g}, {counts}."
+        f"Fit: {name} (chosen in {count} of {len(result.folds)} folds), held-out accuracy "
+        f"{result.accuracies[0].words}, Brier {scores.brier:.2g}, {counts}."
     )
+    for part in result.accuracies[1:]:
+        fit += f" Of the {part.trials} trials without {part.without}: {part.words}."
     pairs = replicates(result.table)
     return " ".join((fit, *doubts(result), *([] if pairs is None else [sentence(pairs)])))
 
@@ -259,18 +267,16 @@ def doubts(result: HeldOut) -> tuple[str, ...]:
     if scores is None:
         return ()
     found = []
-    if scores.accuracy_low <= scores.baseline_accuracy:
-        found.append(f"The fit is poor: it is not shown to predict better than {_always(result)}.")
+    whole = result.accuracies[0]
+    if whole.low <= whole.commoner_accuracy:
+        found.append(f"The fit is poor: it is not shown to predict better than always saying `{whole.commoner}`.")
+    elif not whole.better_than_a_rule:
+        found.append(f"It is not shown to predict better than the best rule on one axis, {whole.rule}.")
     if scores.calibration_slope is not None and scores.calibration_slope < 0.5:
         found.append(
             f"The fit is poor: its probabilities are too extreme (calibration slope {scores.calibration_slope:.2g})."
         )
     return tuple(found)
-
-
-def _always(result: HeldOut) -> str:
-    majority = "diverged" if result.diverged.mean() > 0.5 else "survived"
-    return f"always saying `{majority}`"
 
 
 def estimators(*, seed: int) -> dict[str, Any]:
@@ -363,7 +369,7 @@ def _scores(probability: Floats, diverged: Booleans, groups: Indices) -> Scores:
     """Scores of held-out probabilities of shape (repeats, trials)."""
     correct = ((probability > 0.5) == diverged).mean(axis=0)
     low, high = proportion_confint(
-        correct.mean() * (worth := _worth(correct, groups)), worth, alpha=0.05, method="wilson"
+        correct.mean() * (equal := worth(correct, groups)), equal, alpha=0.05, method="wilson"
     )
     share = diverged.mean()
     slopes = [line for row in probability if (line := _calibration(row, diverged)) is not None]
@@ -382,16 +388,6 @@ def _scores(probability: Floats, diverged: Booleans, groups: Indices) -> Scores:
         calibration_intercept=None if intercept is None else float(intercept),
         reliability=_reliability(probability, diverged),
     )
-
-
-def _worth(correct: Floats, groups: Indices) -> float:
-    """How many independent trials would give the mean of `correct` the variance that it has between groups."""
-    mean, trials, count = correct.mean(), len(correct), len(np.unique(groups))
-    variance = (np.bincount(groups, weights=correct - mean) ** 2).sum() / trials**2 * count / (count - 1)
-    if variance == 0:
-        return float(count)
-    independent = mean * (1 - mean) / (trials - 1)
-    return float(min(trials * independent / variance, trials))
 
 
 def _calibration(probability: Floats, diverged: Booleans) -> tuple[float, float] | None:
@@ -419,7 +415,3 @@ def _reliability(probability: Floats, diverged: Booleans) -> Reliability:
         high=np.asarray(high),
         trials=counts,
     )
-
-
-def _percent(share: float, *, unit: str = "%") -> str:
-    return f"{100 * share:.0f}{unit}"
