@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from study.analysis.boundary.critical_value import CriticalValue
+from study.analysis.boundary.critical_value import CriticalValue, critical_values
 from study.analysis.boundary.phase_diagram import PhaseDiagram, phase_diagram, phase_panels
 from study.analysis.onsets import Onsets, onsets
 from study.analysis.prediction.accuracy import Accuracy
@@ -18,7 +18,6 @@ from study.analysis.survival.survival_analysis import SurvivalAnalysis, survival
 from study.analysis.table import as_results, usable, varying_axes
 from study.analysis.table_axes import axes_of
 from study.analysis.wording import count
-from study.report.figures.critical import critical_values, critical_words
 
 ENOUGH_VALUES = 5
 """A boundary on an axis with fewer values is only seen in steps; axes with as many come first."""
@@ -62,7 +61,7 @@ class Findings:
             found.append(f"After the first step, {product.answer}")
             if self.scaling.pure is not None and self.scaling.pure.bent:
                 found.append(self.scaling.pure.answer)
-        found += [critical_words(value) for value in self.critical if value.status == "inside"]
+        found += [value.brief for value in self.critical if value.status == "inside"]
         if self.held_out.scores is not None:
             found += _predictability(self.held_out.accuracies, self.importance)
         if len(self.onsets.trials):

@@ -15,6 +15,7 @@ from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from scipy.stats import fisk, lognorm, weibull_min
 
+from study.analysis.boundary.critical_value import critical_values
 from study.analysis.boundary.phase_diagram import phase_diagram
 from study.analysis.findings import findings
 from study.analysis.onsets import onsets
@@ -25,7 +26,7 @@ from study.analysis.survival.kaplan_meier import kaplan_meier, survival_curve
 from study.analysis.survival.scaling import scaling
 from study.analysis.survival.two_parts import two_parts
 from study.report.figures.claims import claims_figure
-from study.report.figures.critical import critical_figure, critical_values
+from study.report.figures.critical import critical_figure
 from study.report.figures.differences import differences_figure
 from study.report.figures.drawing import DIVERGED, Drawing
 from study.report.figures.forest import hazard_figure, odds_figure, time_ratio_figure

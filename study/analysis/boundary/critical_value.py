@@ -12,8 +12,9 @@ import pandas as pd
 from study.analysis.boundary.firth import CRITICAL_RATIO, PenalisedLogistic, is_estimable, root_between
 from study.analysis.boundary.selection import Selection, select
 from study.analysis.predictors import Floats, numbers, scale, unscale
+from study.analysis.table import usable
 from study.analysis.wording import p_value_text
-from study.trial.axes import AxisValue
+from study.trial.axes import NONE, AxisValue, as_text
 from study.trial.divergence import Divergence
 
 Status = Literal["inside", "below", "above", "flat", "none diverged", "all diverged", "constant", "too few"]
@@ -54,6 +55,8 @@ class CriticalValue:
     diverged: int
     divergence: Divergence
     """The event."""
+    brief: str
+    """The result without counts and remarks, but with a poor fit."""
     words: str
     """The result in sentences, for a caption."""
 
@@ -96,6 +99,23 @@ def critical_value(table: pd.DataFrame, *, axis: str, at: Mapping[str, AxisValue
             "so no critical value can be given",
         )
     return _crossing(selection, model)
+
+
+def critical_values(table: pd.DataFrame, *, axis: str, by: str | None = None) -> tuple[CriticalValue, ...]:
+    """The critical value of an axis for each value of another, or for all trials.
+
+    Args:
+        table: A results table.
+        axis: A numeric axis.
+        by: A categorical axis.
+
+    Raises:
+        UserError: As of `critical_value`.
+    """
+    if by is None:
+        return (critical_value(table, axis=axis),)
+    values = sorted({NONE if pd.isna(value) else as_text(value) for value in usable(table)[by]})
+    return tuple(critical_value(table, axis=axis, at={by: value}) for value in values)
 
 
 def nothing_to_fit(selection: Selection) -> tuple[Status, str] | None:
@@ -216,10 +236,10 @@ def _result(
 ) -> CriticalValue:
     axis = selection.axes[0]
     lowest, highest = selection.range_of(axis) if len(selection.trials) else (None, None)
-    sentences = [f"{words}; {selection.counts}."]
+    poor = []
     if misfit is not None and misfit < 0.05:
         event = selection.divergence.words.noun
-        sentences.append(
+        poor.append(
             f"The fit is poor: P({event}) does not follow a logistic curve along {axis} ({p_value_text(misfit)})."
         )
     return CriticalValue(
@@ -238,5 +258,6 @@ def _result(
         trials=len(selection.trials),
         diverged=int(selection.diverged.sum()),
         divergence=selection.divergence,
-        words=" ".join((*sentences, *selection.remarks)),
+        brief=" ".join((f"{words}.", *poor)),
+        words=" ".join((f"{words}; {selection.counts}.", *poor, *selection.remarks)),
     )

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from study.analysis.boundary.critical_value import CriticalValue, critical_value
+from study.analysis.boundary.critical_value import CriticalValue
 from study.analysis.predictors import numbers, texts
 from study.analysis.table import usable
 from study.analysis.table_axes import axes_of
@@ -22,24 +22,7 @@ from study.report.figures.drawing import (
     new_figure,
     styled,
 )
-from study.trial.axes import NONE, as_text
-
-
-def critical_values(table: pd.DataFrame, *, axis: str, by: str | None = None) -> tuple[CriticalValue, ...]:
-    """The critical value of an axis for each value of another, or for all trials.
-
-    Args:
-        table: A results table.
-        axis: A numeric axis.
-        by: A categorical axis.
-
-    Raises:
-        UserError: As of `study.analysis.boundary.critical_value.critical_value`.
-    """
-    if by is None:
-        return (critical_value(table, axis=axis),)
-    values = sorted({NONE if pd.isna(value) else as_text(value) for value in usable(table)[by]})
-    return tuple(critical_value(table, axis=axis, at={by: value}) for value in values)
+from study.trial.axes import as_text
 
 
 def critical_figure(table: pd.DataFrame, values: Sequence[CriticalValue], *, name: str = "critical_value") -> Drawing:
@@ -47,7 +30,7 @@ def critical_figure(table: pd.DataFrame, values: Sequence[CriticalValue], *, nam
 
     Args:
         table: The results table.
-        values: Critical values of one axis, of one group each (see `critical_values`).
+        values: Critical values of one axis, of one group each (see `study.analysis.boundary.critical_value.critical_values`).
         name: Of the drawing.
     """
     assert len({value.axis for value in values}) <= 1
@@ -87,13 +70,6 @@ def critical_figure(table: pd.DataFrame, values: Sequence[CriticalValue], *, nam
     if len(averaged) == 1:
         caption += f" {averaged.pop().strip(' .')}."
     return Drawing(name=name, caption=caption, figure=figure)
-
-
-def critical_words(value: CriticalValue) -> str:
-    """The critical value in short: without counts and remarks, which the figure has, but with a poor fit."""
-    first = value.words.split("; ")[0] + "."
-    poor = [sentence for sentence in value.words.split(". ") if sentence.startswith("The fit is poor")]
-    return " ".join((first, *(f"{sentence.strip(' .')}." for sentence in poor)))
 
 
 def _label(value: CriticalValue) -> str:

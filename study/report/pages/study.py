@@ -18,7 +18,7 @@ from study.analysis.findings import Findings
 from study.analysis.predictors import grouping_axis
 from study.analysis.wording import p_value_text
 from study.report.figures.claims import claims_figure
-from study.report.figures.critical import critical_figure, critical_words
+from study.report.figures.critical import critical_figure
 from study.report.figures.differences import differences_figure
 from study.report.figures.drawing import Drawing
 from study.report.figures.forest import hazard_figure, odds_figure, time_ratio_figure
@@ -295,7 +295,7 @@ def _law(found: Findings) -> Section:
 
 def _where(found: Findings) -> Section:
     failed = found.survival.failed
-    sentences = [critical_words(value) for value in found.critical]
+    sentences = [value.brief for value in found.critical]
     drawings: list[Drawing] = []
     note = f"All axes together: {fit_words(found.held_out)}"
     if found.panels:
