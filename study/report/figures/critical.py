@@ -30,7 +30,7 @@ def critical_figure(table: pd.DataFrame, values: Sequence[CriticalValue], *, nam
 
     Args:
         table: The results table.
-        values: Critical values of one axis, of one group each (see `study.analysis.boundary.critical_value.critical_values`).
+        values: Critical values of one axis, of one group each, as `critical_values` gives them.
         name: Of the drawing.
     """
     assert len({value.axis for value in values}) <= 1
