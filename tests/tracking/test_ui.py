@@ -11,6 +11,8 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
@@ -26,21 +28,28 @@ OFFLINE = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "
 
 @pytest.fixture(scope="module")
 def ui(drive: Drive, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """`study ui` on a home with one sweep; the address of that study's trials."""
-    folder, port = tmp_path_factory.mktemp("home"), free_port()
-    environment = {"STUDY_HOME": str(folder), "MLFLOW_TRACKING_URI": ""}
-    finish(drive("card", 12, "seen", "raises", **environment))
+    """The address of the trials of a small sweep, served by `study ui`."""
+    folder = tmp_path_factory.mktemp("home")
+    finish(drive("card", 12, "seen", "raises", STUDY_HOME=str(folder), MLFLOW_TRACKING_URI=""))
+    with served(folder, study="seen") as url:
+        yield url
+
+
+@contextmanager
+def served(home: Path, *, study: str) -> Iterator[str]:
+    """`study ui` on a home; the address of a study's trials."""
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "study", "ui", "--port", str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=ROOT,
-        env={**os.environ, **environment},
+        env={**os.environ, "STUDY_HOME": str(home), "MLFLOW_TRACKING_URI": ""},
         start_new_session=True,
     )
     try:
         wait_for(f"http://127.0.0.1:{port}/health")
-        yield f"http://127.0.0.1:{port}{address(list_studies(uri=f'sqlite:///{folder}/mlflow.db')['seen'])}"
+        yield f"http://127.0.0.1:{port}{address(list_studies(uri=f'sqlite:///{home}/mlflow.db')[study])}"
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
