@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import re
 import traceback
 from collections.abc import Iterator
@@ -12,6 +13,15 @@ from study.trial.errors import UserError
 
 LONGEST = 300
 """Characters of an exception's message that are shown."""
+
+AROUND = (
+    re.compile(r"^Exception encountered when calling .*?\.call\(\)\.\s+"),
+    re.compile(r"(?<=\.) Received: [\[(].*", re.DOTALL),
+)
+"""What Keras puts before a message, and the arrays that it writes out after one."""
+
+NODE = re.compile(r" for '\{\{node (\S+?)\}\}.*", re.DOTALL)
+"""How TensorFlow writes an operation of a graph, with all its attributes."""
 
 
 class ModelError(UserError):
@@ -49,6 +59,7 @@ def sentence(error: BaseException, *, path: str, doing: str) -> str:
             "is trained"
         )
     kind, said = _inside(error)
+    said = said or (linecache.getline(path, line).strip() if line else "") or "it says nothing"
     return f"{where}: {kind}: {said}"
 
 
@@ -68,7 +79,7 @@ def last_line(error: BaseException, path: str) -> int | None:
 
 def message(error: BaseException) -> str:
     """An exception's message on one line, without what Keras and TensorFlow put around it."""
-    return _inside(error)[1]
+    return _inside(error)[1] or type(error).__name__
 
 
 def _inside(error: BaseException) -> tuple[str, str]:
@@ -83,7 +94,9 @@ def _inside(error: BaseException) -> tuple[str, str]:
         if raised and ("in user code:" in text or "Traceback (most recent call last)" in text):
             kind, text = raised[-1][1].rpartition(".")[2], text[raised[-1].start(2) :]
         elif text.startswith("Graph execution error"):
-            text = text.splitlines()[-1]
-        text = re.sub(r"^Exception encountered when calling .*?\n\n", "", text)
-    text = " ".join(text.split())
-    return kind, (f"{text[:LONGEST]}..." if len(text) > LONGEST else text or "it says nothing")
+            operation = re.search(r"Detected at node (\S+) defined at", text)
+            text = text.splitlines()[-1] + (f" ({operation[1]})" if operation else "")
+    for around in AROUND:
+        text = around.sub("", text)
+    text = " ".join(NODE.sub(r" (\1)", text).split())
+    return kind, f"{text[:LONGEST]}..." if len(text) > LONGEST else text

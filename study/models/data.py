@@ -157,7 +157,7 @@ def data_of(returned: Any, *, name: str, batch_size: int, seed: int, again: Call
     while len(parts) > 1 and parts[-1] is None:
         parts = parts[:-1]
     if not array_data_adapter.can_convert_arrays(parts):
-        if len(parts) == 1 and not isinstance(parts[0], (list, dict, str, int, float)):
+        if len(parts) == 1 and _is_stream(parts[0]):
             return Stream(first=_begun(parts[0], name=name), again=again)
         kinds = {type(leaf).__name__ for leaf in keras.tree.flatten(parts) if not hasattr(leaf, "shape")}
         raise ModelError(
@@ -171,6 +171,12 @@ def data_of(returned: Any, *, name: str, batch_size: int, seed: int, again: Call
     if not all(rows) or not rows:
         raise ModelError(f"{name}: data() returns no rows, so that there is no update to make")
     return Arrays(parts=parts, batch_size=batch_size, seed=seed)
+
+
+def _is_stream(returned: Any) -> bool:
+    """Whether Keras takes batches from it."""
+    known = isinstance(returned, tf.data.Dataset | keras.utils.PyDataset | types.GeneratorType)
+    return known or type(returned).__module__.partition(".")[0] in ("torch", "grain", "tensorflow")
 
 
 def _begun(stream: Any, *, name: str) -> Any:

@@ -7,6 +7,7 @@ machine has the very same code.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
 import inspect
@@ -23,6 +24,9 @@ from study.trial.errors import UserError
 
 MODULE = "model_file"
 """Name of the module that the code of a file is run in."""
+
+RETURNS = {"build": "returns a compiled keras.Model", "data": "returns what model.fit takes"}
+"""The two functions, and what they are for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +82,16 @@ class ModelFile:
         """
         importlib.import_module("study.engine.runtime")  # before the user's code gets hold of TensorFlow
         try:
-            code = compile(self.text.removeprefix("\ufeff"), self.path, "exec", dont_inherit=True)
+            tree = ast.parse(self.text.removeprefix("\ufeff"), self.path)
+            code = compile(tree, self.path, "exec", dont_inherit=True)
         except SyntaxError as error:
             raise ModelError(f"{self.name}:{error.lineno}: is no Python ({error.msg})") from error
         except ValueError as error:
             raise ModelError(f"{self.name}: is no Python ({error})") from error
+        for name in RETURNS:
+            # A script may train for hours before it is known to define no such function.
+            if not _may_define(tree, name):
+                raise _undefined(self, name)
         # What shows source lines asks here first; the disk may have another text by now, or none.
         linecache.cache[self.path] = (len(self.text), None, self.text.splitlines(keepends=True), self.path)
         module = ModuleType(MODULE)
@@ -124,10 +133,34 @@ class Functions:
 
 
 def _function(file: ModelFile, module: ModuleType, name: str) -> Callable[..., Any]:
-    returns = {"build": "returns a compiled keras.Model", "data": "returns what model.fit takes"}[name]
     found = getattr(module, name, None)
     if found is None:
-        raise ModelError(f"{file.name}: defines no function {name}(), which {returns}")
-    if not callable(found):
-        raise ModelError(f"{file.name}: {name} is {type(found).__name__} and not a function, which {returns}")
+        raise _undefined(file, name)
+    from study.engine.runtime import keras
+
+    if not callable(found) or isinstance(found, keras.Layer):  # a model can be called, too
+        raise ModelError(f"{file.name}: {name} is {type(found).__name__} and not a function, which {RETURNS[name]}")
     return found  # type: ignore[no-any-return]
+
+
+def _undefined(file: ModelFile, name: str) -> ModelError:
+    return ModelError(f"{file.name}: defines no function {name}(), which {RETURNS[name]}")
+
+
+def _may_define(tree: ast.Module, name: str) -> bool:
+    """Whether some line of a file may give a name a meaning."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=found) | ast.AsyncFunctionDef(name=found) | ast.ClassDef(name=found):
+                names = [found]
+            case ast.Name(id=found, ctx=ast.Store()):
+                names = [found]
+            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                names = [alias.asname or alias.name for alias in aliases]
+            case ast.Call(func=ast.Name(id="exec" | "globals" | "setattr")):
+                names = [name]
+            case _:
+                continue
+        if name in names or "*" in names:
+            return True
+    return False

@@ -13,6 +13,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import ValidationError
 
+from study.engine.runtime import keras
 from study.models.blame import ModelError, blaming
 from study.models.file import Functions, ModelFile
 from study.trial.axes import BUDGET, SEED, Axes, Axis, Counted, as_text
@@ -105,7 +106,7 @@ class _Parameter:
         if general is not None and not self.is_annotated:
             optional = general.optional and self.default is None
             return replace(general, default=self.default, optional=optional)
-        annotation = self.annotation if self.is_annotated else None
+        annotation = self.annotation if self.is_annotated else type(self.default)
         axis = Axis.annotated(self.name, annotation, self.default, description=f"of {self.function}()")
         if general is None:
             return axis
@@ -134,6 +135,7 @@ def design_of(file: ModelFile) -> ModelDesign:
     Raises:
         ModelError: As of `axes_of`, or the file's code raises an exception.
     """
+    keras.utils.set_random_seed(0)  # the code may draw where it is loaded, which takes a seed
     with redirect_stdout(sys.stderr):  # what the user's code prints is none of the answer
         axes = axes_of(file.load())
     return ModelDesign(model=file.name, sha256=file.sha256, file_axes=axes)

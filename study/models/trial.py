@@ -14,6 +14,7 @@ from typing import Any
 from study.engine import OnUpdate
 from study.engine.runtime import device_name, keras
 from study.models.blame import ModelError, last_line, message, sentence
+from study.models.data import Arrays
 from study.models.file import ModelFile
 from study.models.finding import onset_of
 from study.models.onset import ModelOnset
@@ -201,12 +202,26 @@ def _telling(prepared: Prepared, loop: _Loop) -> Iterator[None]:
         if isinstance(error, ModelError):
             raise
         if last_line(error, path) is None and not loop.step.updates and isinstance(error, ValueError | TypeError):
-            told = f"{name}: what data() returns does not fit the model that build() returns ({message(error)})"
+            told = f"{name}: no update can be made of what build() and data() return ({_unfit(prepared, error)})"
         else:
             told = sentence(error, path=path, doing=f"update {loop.step.updates + 1}")
         raise ModelError(told) from error
     if not loop.step.updates:
         raise ModelError(f"{name}: data() returns no batch, so that there is no update to make")
+
+
+def _unfit(prepared: Prepared, error: Exception) -> str:
+    """Why a first update could not be made, where Keras's own words do not say it."""
+    said = message(error)
+    data = prepared.data
+    if not isinstance(data, Arrays):
+        return said
+    if len(data.parts) == 1 and said == "None values not supported.":
+        several = ", as a tuple: a list is several inputs" if isinstance(data.parts[0], list) else ""
+        return f"there are inputs and no targets for the loss; let data() return x, y{several}"
+    if said.startswith("Invalid dtype: "):
+        return f"{said.removeprefix('Invalid dtype: ')} is no type of numbers; let data() return arrays of numbers"
+    return said
 
 
 def _onset(prepared: Prepared, event: Event | None) -> ModelOnset | None:

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 REPORT = "report.html"
 """Artifact of a study's parent run: its report."""
 
-FACTS = {"command": "command", "machine": "machine", "mlflow.source.git.commit": "commit", "search_space": "space file"}
+FACTS = {
+    "command": "command",
+    "machine": "machine",
+    "mlflow.source.git.commit": "commit",
+    "search_space": "space file",
+    "model": "model file",
+    "sha256": "its SHA-256",
+}
 """Tags of the parent run that a report shows, and what they are called there."""
 
 

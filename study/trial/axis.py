@@ -167,7 +167,8 @@ class Axis:
         types = {type(choice) for choice in parts.choices} | set(parts.types)
         kind = "float" if types == {int, float} else _KINDS.get(types.pop()) if len(types) == 1 else None
         if kind is None:
-            raise UserError(f"{name}: {annotation} cannot be an axis; those are bool, int, float, str or Literal")
+            type_ = annotation.__qualname__ if isinstance(annotation, type) else annotation
+            raise UserError(f"{name}: {type_} cannot be an axis; those are bool, int, float, str or Literal")
         bounds = {bound: value for one in parts.bounds for bound, value in asdict(one).items()}
         counted = parts.counted or Counted()
         values: dict[str, Any] = {
@@ -190,7 +191,10 @@ class Axis:
         try:
             return cls(**values, logarithmic=logarithmic, step=step)
         except ValidationError as error:
-            raise UserError(str(error.errors()[0]["msg"]).removeprefix("Value error, ")) from error
+            first = error.errors()[0]
+            if first["loc"][:1] == ("default",):
+                raise UserError(f"{name}={as_text(default)} cannot be the default of an axis") from error
+            raise UserError(str(first["msg"]).removeprefix("Value error, ")) from error
 
     @property
     def is_numeric(self) -> bool:

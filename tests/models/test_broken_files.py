@@ -15,6 +15,7 @@ from study.trial.errors import UserError
 from tests.models.files import BUILD, DATA, GENERATOR, HEAD, PY_DATASET, SUBCLASS, file_of
 
 LINE = HEAD.count("\n")
+UNFIT = r"no update can be made of what build\(\) and data\(\) return"
 
 
 def sentence(file: ModelFile, **settings: object) -> str:
@@ -45,11 +46,15 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
         ([DATA], r"my_model\.py: defines no function build\(\), which returns a compiled keras\.Model"),
         ([BUILD], r"my_model\.py: defines no function data\(\), which returns what model\.fit takes"),
         (["build = 3\n", DATA], r"my_model\.py: build is int and not a function"),
-        (["import tensorflw\n"], rf"my_model\.py:{LINE + 1}: there is no module 'tensorflw' here"),
-        (["x = 1 / 0\n"], rf"my_model\.py:{LINE + 1}: ZeroDivisionError: division by zero"),
-        (["raise SystemExit(0)\n"], rf"my_model\.py:{LINE + 1}: ends the program \(SystemExit\)"),
+        (
+            ["build = keras.Sequential([layers.Dense(1)])\n", DATA],
+            r"my_model\.py: build is Sequential and not a function",
+        ),
+        (["import tensorflw\n", BUILD, DATA], rf"my_model\.py:{LINE + 1}: there is no module 'tensorflw' here"),
+        (["x = 1 / 0\n", BUILD, DATA], rf"my_model\.py:{LINE + 1}: ZeroDivisionError: division by zero"),
+        (["raise SystemExit(0)\n", BUILD, DATA], rf"my_model\.py:{LINE + 1}: ends the program \(SystemExit\)"),
     ],
-    ids=["syntax", "no_build", "no_data", "no_function", "no_module", "an_exception", "exit"],
+    ids=["syntax", "no_build", "no_data", "no_function", "a_model", "no_module", "an_exception", "exit"],
 )
 def test_what_is_wrong_with_a_file_that_does_not_load_is_told_with_its_line(
     tmp_path: Path, parts: list[str], told: str
@@ -61,7 +66,12 @@ def test_what_is_wrong_with_a_file_that_does_not_load_is_told_with_its_line(
     ("parts", "told"),
     [
         ([BUILD.replace("units=4", "units"), DATA], r"build\(\) has the parameter units without a default"),
-        ([BUILD.replace("units=4", "units=(4, 3)"), DATA], r"build\(\): units: .*cannot be an axis"),
+        ([BUILD.replace("units=4", "units=(4, 3)"), DATA], r"build\(\): units: tuple cannot be an axis"),
+        ([BUILD.replace("units=4", "units=np.tanh"), DATA], r"build\(\): units: ufunc cannot be an axis"),
+        (
+            [BUILD.replace("units=4", "units=float('nan')"), DATA],
+            r"build\(\): units=nan cannot be the default of an ax",
+        ),
         ([BUILD.replace("units=4", "units=None"), DATA], r"build\(\): units: needs a type or a default"),
         ([BUILD.replace("units=4", "units: list[int] = 4"), DATA], r"build\(\): units: list\[int\] cannot be an axis"),
         ([BUILD.replace("units=4", "units: 'Nix' = 4"), DATA], r"the annotations of build\(\): NameError: .*'Nix'"),
@@ -69,7 +79,18 @@ def test_what_is_wrong_with_a_file_that_does_not_load_is_told_with_its_line(
         ([BUILD.replace("units=4", "seed='a'"), DATA], r"build\(\): seed=a is not allowed; seed takes a whole number"),
         ([BUILD.replace("units=4", "model='gru'"), DATA], r"build\(\) has a parameter model, which no axis may be"),
     ],
-    ids=["no_default", "a_tuple", "none_alone", "a_list", "unknown_type", "two_defaults", "text_seed", "taken"],
+    ids=[
+        "no_default",
+        "a_tuple",
+        "a_function",
+        "nan",
+        "none_alone",
+        "a_list",
+        "unknown_type",
+        "two_defaults",
+        "text_seed",
+        "taken",
+    ],
 )
 def test_a_signature_that_gives_no_axes_is_told_with_its_parameter(tmp_path: Path, parts: list[str], told: str) -> None:
     assert re.match(rf"my_model\.py: {told}", sentence(file_of(tmp_path, *parts)))
@@ -92,8 +113,10 @@ def test_a_signature_that_gives_no_axes_is_told_with_its_parameter(tmp_path: Pat
             SUBCLASS.replace("def call", "def train_step(self, data):\n        return {'mae': 0.0}\n\n    def call"),
             "the model's train_step returns no loss, only mae",
         ),
+        (BUILD.replace('"mse"', '"mes"'), rf"{UNFIT} \(Could not interpret loss identifier: mes\)"),
+        (BUILD.replace(', loss="mse"', ""), rf"{UNFIT} \(No loss to compute\."),
     ],
-    ids=["nothing", "a_layer", "uncompiled", "nothing_to_train", "no_loss"],
+    ids=["nothing", "a_layer", "uncompiled", "nothing_to_train", "no_loss", "unknown_loss", "compiled_without_loss"],
 )
 def test_a_model_that_cannot_be_trained_is_told(tmp_path: Path, build: str, told: str) -> None:
     assert re.match(rf"my_model\.py: {told}", sentence(file_of(tmp_path, build, DATA)))
@@ -112,12 +135,49 @@ def test_a_model_that_cannot_be_trained_is_told(tmp_path: Path, build: str, told
             "def data():\n    return tf.data.Dataset.from_tensors((np.zeros((4, 5, 3)), np.zeros((4, 1)))).take(0)\n",
             r"data\(\) returns no batch, so that there is no update to make",
         ),
-        (DATA.replace("(40, 5, 3)", "(40, 15)"), r"what data\(\) returns does not fit the model .*\(None, 15\)"),
+        ("def data():\n    return map(float, [])\n", r"data\(\) returns map where model\.fit takes arrays, a tf\.data"),
+        (DATA.replace("(40, 5, 3)", "(40, 15)"), rf"{UNFIT} \(.*\(None, 15\)"),
+        (DATA.replace("draw.standard_normal((40, 1))", "None"), rf"{UNFIT} \(there are inputs and no targets for the"),
+        (
+            "def data():\n    return [np.zeros((40, 5, 3)), np.zeros((40, 1))]\n",
+            rf"{UNFIT} \(.* let data\(\) return x, y, as a tuple: a list is several inputs\)",
+        ),
+        (
+            "def data():\n    return np.array([[1, 2], [3]], dtype=object), np.zeros((2, 1))\n",
+            rf"{UNFIT} \(object is no type of numbers",
+        ),
     ],
-    ids=["nothing", "four", "numbers", "rows", "no_rows", "empty_generator", "empty_dataset", "shape"],
+    ids=[
+        *("nothing", "four", "numbers", "rows", "no_rows", "empty_generator", "empty_dataset", "iterator", "shape"),
+        *("no_targets", "a_list", "objects"),
+    ],
 )
 def test_data_that_cannot_be_trained_on_are_told(tmp_path: Path, data: str, told: str) -> None:
     assert re.match(rf"my_model\.py: {told}", sentence(file_of(tmp_path, BUILD, data)))
+
+
+def test_a_script_without_the_two_functions_is_not_run(tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    said = sentence(file_of(tmp_path, f"import pathlib\npathlib.Path({str(mark)!r}).touch()\n", DATA))
+    assert said.startswith("my_model.py: defines no function build()")
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        "if True:\n    def build():\n        pass\n",
+        "globals()['build'] = lambda: None\n",
+        "made = build = lambda: None\n",
+    ],
+)
+def test_a_function_may_be_defined_in_any_way(tmp_path: Path, definition: str) -> None:
+    assert "build() returns nothing" in sentence(file_of(tmp_path, definition, DATA))
+
+
+def test_code_may_draw_where_it_is_loaded(tmp_path: Path) -> None:
+    file = file_of(tmp_path, "drawn = keras.random.normal((3,))\n", BUILD, DATA)
+    assert design_of(file).axes["units"].default == 4
 
 
 def line_of(file: ModelFile, text: str) -> int:
@@ -132,6 +192,11 @@ def line_of(file: ModelFile, text: str) -> int:
             "raise",
             "RuntimeError: no luck",
         ),
+        (
+            [BUILD.replace("    return", "    assert units > 9\n    return"), DATA],
+            "assert",
+            "AssertionError: assert units > 9",
+        ),
         ([BUILD, "def data():\n    return np.load('nowhere.npy')\n"], "np.load", "FileNotFoundError: .*nowhere.npy"),
         (
             [BUILD.replace('"sgd"', '"nosuch"'), DATA],
@@ -143,7 +208,7 @@ def line_of(file: ModelFile, text: str) -> int:
         ([BUILD, GENERATOR + "    raise KeyError('lost')\n"], "lost", "KeyError: 'lost'"),
         ([BUILD, PY_DATASET.replace("return np", "return {}['lost'], np")], "lost", "KeyError: 'lost'"),
     ],
-    ids=["build", "data", "compile", "layer", "loss", "generator", "py_dataset"],
+    ids=["build", "assertion", "data", "compile", "layer", "loss", "generator", "py_dataset"],
 )
 def test_an_exception_of_the_users_own_is_told_with_the_last_line_of_their_file(
     tmp_path: Path, parts: list[str], text: str, told: str
@@ -156,7 +221,9 @@ def test_an_operation_that_fails_in_the_graph_is_told_without_the_graph(tmp_path
     build = BUILD.replace("(5, 3)), ", "(5,)), layers.Embedding(10, 3), ")
     data = "def data():\n    return np.full((40, 5), 12), np.zeros((40, 1))\n"
     said = sentence(file_of(tmp_path, build, data))
-    assert re.match(r"my_model\.py: update 1: InvalidArgumentError: indices\[0,0\] = 12 is not in \[0, 10\)$", said)
+    assert re.match(
+        r"my_model\.py: update 1: InvalidArgumentError: indices\[0,0\] = 12 is not in \[0, 10\) \(.*GatherV2\)$", said
+    )
 
 
 def test_a_learning_rate_that_follows_a_schedule_cannot_be_set(tmp_path: Path) -> None:

@@ -23,4 +23,4 @@ def test_a_file_is_run_in_another_process_and_its_axes_come_back(tmp_path: Path)
 
 def test_a_file_that_ends_its_process_is_told_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"^my_model\.py: ends its process when it is run$"):
-        inspect(file_of(tmp_path, "import os\nos._exit(0)\n"))
+        inspect(file_of(tmp_path, "import os\nos._exit(0)\n", BUILD, DATA))

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,7 +39,7 @@ def sweep(home: Path) -> subprocess.Popen[str]:
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the study, whose sweep was killed once on its way."""
     home = tmp_path_factory.mktemp("home")
     process = sweep(home)
@@ -50,7 +49,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert 8 <= sum(trial.state.is_finished() for trial in optuna_trials(home, "unscaled_sales")) < TRIALS
     said = finish(sweep(home))
     assert re.search(r"unscaled_sales: (\d+) of 64 trials to run", said)
-    yield home
+    return home
 
 
 def test_a_sweep_over_a_model_file_that_was_killed_loses_and_doubles_nothing(swept: Path) -> None:
