@@ -9,7 +9,6 @@ import click
 from study.cli.command import Command
 from study.cli.losses import followed
 from study.cli.page_file import check_writable, make_folder, open_option, open_page, page_file, write_page
-from study.trial.errors import UserError
 
 
 @click.command(cls=Command)
@@ -30,14 +29,12 @@ def anatomy(run_id: str, out: Path | None, opens: bool) -> None:
     from study.tracking import keep_anatomy, read_run
 
     tracked = read_run(run_id, uri=home.tracking_uri)
-    if tracked.model is not None:
-        raise UserError(f"{run_id}: is a trial of {tracked.model.name}; pages are of the built-in example alone so far")
     if out is None:
         out = home.folder / "anatomy" / f"{run_id}.html"
         make_folder(out.parent)
     from study.report.pages.anatomy import About
     from study.trial.environment import versions
-    from study.trial.sentence import verdict
+    from study.trial.verdict import verdict
 
     about = About(
         title=tracked.name,
@@ -46,11 +43,16 @@ def anatomy(run_id: str, out: Path | None, opens: bool) -> None:
         recorded_versions=tracked.versions,
         versions=versions(),
     )
+    model = None
+    if tracked.model is not None:
+        from study.models.file import ModelFile
+
+        model = ModelFile(path=tracked.model.path, text=tracked.model.text)
     with followed(tracked.result.config.updates) as on_update:
         from study.report.anatomy import page_of
 
         result, page, warnings = page_of(
-            tracked.result.config, about, divergence=tracked.result.divergence, on_update=on_update
+            tracked.result.config, about, model=model, divergence=tracked.result.divergence, on_update=on_update
         )
     for sentence in warnings:
         click.echo(f"Warning: {sentence}", err=True)

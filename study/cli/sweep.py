@@ -87,7 +87,7 @@ def sweep(
         about = subject(space, model=model, vary=vary, assignments=assignments, trials=trials, divergence=divergence)
         if about.model is not None:
             refuse_engine()
-        from study.report.page_task import draw
+        from study.report.page_task import draw, draw_of_model
         from study.sweep.loop import run_sweep
         from study.sweep.options import SweepOptions
 
@@ -105,13 +105,14 @@ def sweep(
             command=command_line(),
         )
         console = plain_console()
+        drawing = draw if about.model is None else draw_of_model(about.model, about.space.design)
         report = run_sweep(
             about.space,
             options,
             home=home,
             console=console,
             stop=stop,
-            draw=draw if anatomy and about.model is None else None,
+            draw=drawing if anatomy else None,
             model=about.model,
         )
         from study.sweep.summary import summarise

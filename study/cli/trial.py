@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,14 +14,12 @@ from study.cli.options import divergence_option, engine_option, model_option, re
 from study.cli.page_file import check_writable, open_page, page_file, write_page
 from study.engine import DEFAULT_ENGINE
 from study.trial.divergence import NONFINITE, Divergence
-from study.trial.errors import UserError
 
 if TYPE_CHECKING:
+    from study.models.file import ModelFile
     from study.trial.config import TrialConfig
     from study.trial.model_design import ModelConfig
     from study.trial.result import TrialResult
-
-    Config = TypeVar("Config", TrialConfig, ModelConfig)
 
 
 @click.command(cls=Command)
@@ -50,24 +48,15 @@ def trial(
     """
     if model is not None:
         refuse_engine()
-        if anatomy is not None:
-            raise UserError("--anatomy: draws the built-in example alone so far, not --model")
-        from study.trial.model_sentence import verdict as verdict_of_model
-
-        of_model = _trial_of_file(model, assignments, divergence=divergence or NONFINITE)
-        _print(of_model, as_json=as_json, verdict=verdict_of_model)
-        return
-    from study.trial.config import AXES, TrialConfig
-
-    config = TrialConfig.parse(AXES.parse_assignments(assignments), where="--set")
     event = divergence or NONFINITE
     if anatomy is not None:
         check_writable(anatomy, option="--anatomy")
-    with followed(config.updates) as on_update:
-        result, page = _train(config, engine=engine, divergence=event, draws=anatomy is not None, on_update=on_update)
-    from study.trial.sentence import verdict
-
-    _print(result, as_json=as_json, verdict=verdict)
+    result, page = (
+        _of_example(assignments, engine=engine, divergence=event, draws=anatomy is not None)
+        if model is None
+        else _of_file(model, assignments, divergence=event, draws=anatomy is not None)
+    )
+    _print(result, as_json=as_json)
     if anatomy is not None and page is not None:
         write_page(anatomy, page, option="--anatomy")
         click.echo(f"The anatomy is in {anatomy}", err=as_json)
@@ -75,42 +64,28 @@ def trial(
             open_page(anatomy)
 
 
-def _train(
-    config: TrialConfig,
-    *,
-    engine: str,
-    divergence: Divergence,
-    draws: bool,
-    on_update: Callable[[int, float], None],
-) -> tuple[TrialResult, str | None]:
-    """The trial's result, and its page where one is to be drawn."""
-    from study.engine import run
+def _of_example(
+    assignments: tuple[str, ...], *, engine: str, divergence: Divergence, draws: bool
+) -> tuple[TrialResult[Any], str | None]:
+    """The result of a trial of the example, and its page where one is to be drawn."""
+    from study.trial.config import AXES, TrialConfig
 
-    if engine == DEFAULT_ENGINE and draws:
-        return _page(config, None, divergence=divergence, on_update=on_update)
-    result = run(
-        [config], engine=engine, divergence=divergence, on_update=lambda _, update, loss: on_update(update, loss)
-    )[0]
-    return result, _page(config, result, divergence=divergence, on_update=on_update)[1] if draws else None
+    config = TrialConfig.parse(AXES.parse_assignments(assignments), where="--set")
+    with followed(config.updates) as on_update:
+        if engine == DEFAULT_ENGINE and draws:
+            return _page(config, None, divergence=divergence, on_update=on_update)
+        from study.engine import run
 
-
-def _page(
-    config: TrialConfig,
-    recorded: TrialResult | None,
-    *,
-    divergence: Divergence,
-    on_update: Callable[[int, float], None],
-) -> tuple[TrialResult, str]:
-    from study.report.anatomy import page_of
-    from study.report.pages.anatomy import About
-    from study.trial.environment import versions
-
-    about = About(title=config.design.title(config), recorded=recorded, versions=versions())
-    result, page, _ = page_of(config, about, divergence=divergence, on_update=on_update)
-    return result, page
+        result = run(
+            [config], engine=engine, divergence=divergence, on_update=lambda _, update, loss: on_update(update, loss)
+        )[0]
+        return result, _page(config, result, divergence=divergence, on_update=on_update)[1] if draws else None
 
 
-def _trial_of_file(path: Path, assignments: tuple[str, ...], *, divergence: Divergence) -> TrialResult[ModelConfig]:
+def _of_file(
+    path: Path, assignments: tuple[str, ...], *, divergence: Divergence, draws: bool
+) -> tuple[TrialResult[Any], str | None]:
+    """The result of a trial of a model file, and its page where one is to be drawn."""
     from study.models.file import ModelFile
 
     file = ModelFile.read(path)
@@ -119,17 +94,31 @@ def _trial_of_file(path: Path, assignments: tuple[str, ...], *, divergence: Dive
     design = design_of(file)
     config = design.config(design.axes.parse_assignments(assignments), where="--set")
     with followed(config.updates) as on_update:
-        from study.models.trial import run
+        if draws:
+            return _page(config, None, model=file, divergence=divergence, on_update=on_update)
+        from study.models.trial import run_trial
 
-        return run(
-            [config],
-            file=file,
-            divergence=divergence,
-            on_update=lambda _, update, loss: on_update(update, loss),
-        )[0]
+        return run_trial(config, file=file, divergence=divergence, on_update=on_update), None
 
 
-def _print(result: TrialResult[Config], *, as_json: bool, verdict: Callable[[TrialResult[Config]], str]) -> None:
+def _page(
+    config: TrialConfig | ModelConfig,
+    recorded: TrialResult | None,
+    *,
+    model: ModelFile | None = None,
+    divergence: Divergence,
+    on_update: Callable[[int, float], None],
+) -> tuple[TrialResult[Any], str]:
+    from study.report.anatomy import page_of
+    from study.report.pages.anatomy import About
+    from study.trial.environment import versions
+
+    about = About(title=config.design.title(config), recorded=recorded, versions=versions())
+    result, page, _ = page_of(config, about, model=model, divergence=divergence, on_update=on_update)
+    return result, page
+
+
+def _print(result: TrialResult[Any], *, as_json: bool) -> None:
     if as_json:
         import json
 
@@ -138,6 +127,7 @@ def _print(result: TrialResult[Config], *, as_json: bool, verdict: Callable[[Tri
         click.echo(json.dumps(result.as_dict() | {"versions": versions()}, allow_nan=False))
         return
     from study.trial.result import describe
+    from study.trial.verdict import verdict
 
     for update, loss in enumerate(result.loss, start=1):
         click.echo(f"{update:5d}  {loss:.6g}")

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 from keras import Model
 
-from study.models.moment import Batch, Moment, Variable
+from study.models.moment import Batch, Moment, Variable, now
 from study.models.state import trained_state, weights_of
 
 Tensor: TypeAlias = Any
@@ -32,11 +32,15 @@ class Event:
         moment: What it started from.
         loss: Whether the loss that Keras reports is not finite.
         weight: Whether a weight is not finite after it, a trained one or a layer's state such as a moving mean.
+        before: What the update before it started from; None where it is the first, or one of several in a call.
+        after: What it left, with its own batch.
     """
 
     moment: Moment
     loss: bool
     weight: bool
+    before: Moment | None
+    after: Moment
 
 
 class WatchedStep:
@@ -53,6 +57,7 @@ class WatchedStep:
         original: Keras's function, which does the updates.
         updates: How many have been done.
         moment: What the last update started from; None before the first.
+        before: What the update before that started from; None where that is not kept, since a call did several.
         event: The first update that was not finite; None so far. No update is done after it.
         losses: The loss of every update, where `each_loss`.
     """
@@ -65,6 +70,7 @@ class WatchedStep:
         self.losses: list[float] = []
         self.updates = 0
         self.moment: Moment | None = None
+        self.before: Moment | None = None
         self.event: Event | None = None
         self._state: list[Variable] | None = None
         self._execute = self._updates
@@ -73,7 +79,7 @@ class WatchedStep:
 
     def start_over(self) -> None:
         """Count from the first update again, for another training of the same compiled model."""
-        self.losses, self.updates, self.moment, self.event = [], 0, None, None
+        self.losses, self.updates, self.moment, self.before, self.event = [], 0, None, None, None
 
     @property
     def variables(self) -> Sequence[Variable]:
@@ -102,11 +108,23 @@ class WatchedStep:
             raise StopIteration
         logs, batch, values, outcome = last.get_value()
         self.updates += number
+        self.before = self.moment if number == 1 else None
         self.moment = Moment(update=self.updates, variables=self.variables, values=values, batch=batch)
         self.losses += losses.numpy()[:number].tolist()
         if found := int(outcome):
-            self.event = Event(moment=self.moment, loss=bool(found & LOSS), weight=bool(found & WEIGHT))
+            self.event = Event(
+                moment=self.moment,
+                loss=bool(found & LOSS),
+                weight=bool(found & WEIGHT),
+                before=self.before,
+                after=self.left(),
+            )
         return logs  # type: ignore[no-any-return]
+
+    def left(self) -> Moment:
+        """What the last update left, with its batch: an update more of the same samples starts from it."""
+        assert self.moment is not None
+        return now(self.variables, update=self.updates + 1, batch=self.moment.batch)
 
     def _traced_state(self, iterator: Iterator[Any]) -> list[Variable]:
         """The variables of the update's graph.

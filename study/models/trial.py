@@ -17,9 +17,11 @@ from study.models.blame import ModelError, last_line, message, sentence
 from study.models.data import Arrays
 from study.models.file import ModelFile
 from study.models.finding import onset_of
+from study.models.moment import Moment
 from study.models.onset import ModelOnset
 from study.models.prepared import Prepared, prepare
 from study.models.step import Event, WatchedStep
+from study.trial.anatomy import AFTER, AT, BEFORE, LAST
 from study.trial.divergence import NONFINITE, Divergence
 from study.trial.model_design import ENGINE, ModelConfig
 from study.trial.outcome import far_above
@@ -62,12 +64,19 @@ def run_trial(
     start = time.perf_counter()
     with redirect_stdout(sys.stderr):  # what the user's code prints is none of the answer
         trained = train(prepare(file, config), divergence=divergence, on_update=on_update)
+    return result_of(trained, config, divergence=divergence, seconds=time.perf_counter() - start)
+
+
+def result_of(
+    trained: Trained, config: ModelConfig, *, divergence: Divergence, seconds: float
+) -> TrialResult[ModelConfig]:
+    """What came of a training, in the form that all trials have."""
     return TrialResult(
         config=config,
         loss=trained.loss,
         engine=ENGINE,
         device=device_name(),
-        seconds=time.perf_counter() - start,
+        seconds=seconds,
         divergence=divergence,
         exploded_above=far_above(trained.loss[0]),
         onset=trained.onset,
@@ -83,12 +92,14 @@ class Trained:
         diverged: Whether it is.
         onset: The first number that was not finite; None where all were.
         event: The update that it is in.
+        around: What the updates of a page start from, by the names of its snapshots.
     """
 
     loss: tuple[float, ...]
     diverged: bool
     onset: ModelOnset | None
     event: Event | None = None
+    around: tuple[tuple[str, Moment], ...] = ()
 
 
 def train(
@@ -122,7 +133,28 @@ def train(
     # A call of several updates goes on to its end where their event is no number that is not finite.
     event = loop.event if loop.event is not None and loop.event.moment.update <= len(loss) else None
     onset = _onset(prepared, event) if locate else None
-    return Trained(loss=loss, diverged=divergence.happened(loss[-1]), onset=onset, event=event)
+    diverged = divergence.happened(loss[-1])
+    around = tuple(moments_around(loop.step, event, diverged=diverged))
+    return Trained(loss=loss, diverged=diverged, onset=onset, event=event, around=around)
+
+
+def moments_around(step: WatchedStep, event: Event | None, *, diverged: bool) -> Iterator[tuple[str, Moment]]:
+    """What the updates that a page shows start from, by the names of its snapshots.
+
+    Args:
+        step: What did the updates.
+        event: The first that was not finite.
+        diverged: Whether the last one was the event that ended the training.
+    """
+    assert step.moment is not None
+    if event is None and not diverged:
+        yield LAST, step.moment
+        return
+    before = step.before if event is None else event.before
+    if before is not None:
+        yield BEFORE, before
+    yield AT, step.moment if event is None else event.moment
+    yield AFTER, step.left() if event is None else event.after
 
 
 class _Loop:

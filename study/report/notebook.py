@@ -10,7 +10,7 @@ from study.trial.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from study.trial.anatomy import Anatomy
+    from study.trial.anatomy import Anatomy, TrialAnatomy
 
 
 def show_growth(anatomy: Anatomy) -> None:
@@ -20,11 +20,12 @@ def show_growth(anatomy: Anatomy) -> None:
     _show(by_timestep(anatomy))
 
 
-def show_updates(anatomy: Anatomy) -> None:
+def show_updates(anatomy: TrialAnatomy) -> None:
     """Show the loss and the sizes of states, gradients and weights by update."""
     from study.report.figures.anatomy import by_update
 
-    _show(by_update(anatomy.result))
+    result = anatomy.result
+    _show(by_update(list(enumerate(result.loss, start=1)), result.growth, updates=result.updates))
 
 
 def _show(pictures: list[tuple[str, str]]) -> None:

@@ -24,6 +24,9 @@ STATE_FIGURES: dict[str, tuple[str, str]] = {
 }
 """State of a recurrent cell -> the figures of its size and of its growth; a cell without the state has neither."""
 
+OF_OUTPUT = "max_output/"
+"""Before the path of a layer of a user's model: the largest magnitude of what it gives."""
+
 EVENLY, LAST = 16, 4
 
 
@@ -43,7 +46,7 @@ class Growth:
     updates: tuple[int, ...]
     """1-based numbers."""
     figures: Mapping[str, tuple[float | None, ...]]
-    """Each of `FIGURES` that the trial's cell has, one a kept update."""
+    """Each of `FIGURES` that the trial has, one a kept update; of a user's model also those by layer."""
 
     @classmethod
     def of(cls, rows: Sequence[Iterable[float]], *, names: Sequence[str] = tuple(FIGURES)) -> Growth:
@@ -62,14 +65,18 @@ class Growth:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Growth:
-        return cls(
-            updates=tuple(values["updates"]), figures={name: tuple(values[name]) for name in FIGURES if name in values}
-        )
+        figures = {name: tuple(of) for name, of in values.items() if name != "updates"}
+        return cls(updates=tuple(values["updates"]), figures=figures)
 
     def last(self) -> dict[str, float | None]:
         """Of every figure the last finite value."""
         finite = {name: [value for value in values if value is not None] for name, values in self.figures.items()}
         return {name: values[-1] if values else None for name, values in finite.items()}
+
+
+def outputs_of(growth: Growth) -> dict[str, str]:
+    """Figures of layers' outputs: name -> path of the layer."""
+    return {name: name.removeprefix(OF_OUTPUT) for name in growth.figures if name.startswith(OF_OUTPUT)}
 
 
 def _rounded(value: float) -> float | None:

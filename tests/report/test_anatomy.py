@@ -27,7 +27,7 @@ from study.sweep.exemplary_pages import NOT_WRITTEN, write_pages
 from study.sweep.workers.base import TrialFailed
 from study.tracking import read_results
 from study.tracking.client import NOTE
-from study.trial.anatomy import Anatomy
+from study.trial.anatomy import TrialAnatomy
 from study.trial.config import TrialConfig
 from study.trial.record import Record
 from study.trial.reduction import Heatmap, Histogram, Statistics
@@ -146,14 +146,14 @@ def test_a_sweep_without_a_nan_or_with_trials_that_take_long_has_fewer_exemplary
 
 
 @pytest.fixture(scope="module")
-def diverged() -> Anatomy:
+def diverged() -> TrialAnatomy:
     from study.engine.onset.anatomy import anatomy_of
 
     return anatomy_of(DIVERGES)
 
 
 @pytest.fixture(scope="module")
-def survived() -> Anatomy:
+def survived() -> TrialAnatomy:
     from study.engine.onset.anatomy import anatomy_of
 
     return anatomy_of(SURVIVES)
@@ -179,7 +179,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_before_at_and_after_are_replayed_from_the_weights_they_start_from(diverged: Anatomy) -> None:
+def test_before_at_and_after_are_replayed_from_the_weights_they_start_from(diverged: TrialAnatomy) -> None:
     """At a learning rate of 1e30 update 1 is harmless, update 2 starts from weights of 1e30, update 3 from NaN."""
     assert [(s.name, s.update) for s in diverged.snapshots] == [("BEFORE", 1), ("AT", 2), ("AFTER", 3)]
     before, at, after = diverged.snapshots
@@ -217,7 +217,7 @@ def _onset():  # type: ignore[no-untyped-def]
     return onset()
 
 
-def test_the_page_of_a_diverged_trial_tells_all_and_fetches_nothing(diverged: Anatomy) -> None:
+def test_the_page_of_a_diverged_trial_tells_all_and_fetches_nothing(diverged: TrialAnatomy) -> None:
     html = render(diverged, About(title="0007 <NaN> at 2", run_id="abc", versions={"numpy": "2.0"}))
     page = Page(html)
     assert page.open == []
@@ -234,7 +234,7 @@ def test_the_page_of_a_diverged_trial_tells_all_and_fetches_nothing(diverged: An
     assert f"timestep {onset.timestep}" in page.text
 
 
-def test_the_page_of_a_survived_trial_shows_its_last_update_instead(survived: Anatomy) -> None:
+def test_the_page_of_a_survived_trial_shows_its_last_update_instead(survived: TrialAnatomy) -> None:
     page = Page(render(survived, About(title="survivor")))
     assert "No number stopped being finite in 8 updates" in page.text
     assert "LAST (8)" in page.text
@@ -242,11 +242,11 @@ def test_the_page_of_a_survived_trial_shows_its_last_update_instead(survived: An
     assert "made of" not in page.text
 
 
-def test_a_page_says_whether_a_replay_with_other_versions_is_the_same(survived: Anatomy) -> None:
+def test_a_page_says_whether_a_replay_with_other_versions_is_the_same(survived: TrialAnatomy) -> None:
     recorded = survived.result
     about = About(title="x", recorded=recorded, recorded_versions={"keras": "3.14"}, versions={"keras": "3.15"})
     assert other_versions(about) == "keras 3.14 (here 3.15)"
-    sentences = warnings(survived, about)
+    sentences = warnings(survived.result, about)
     assert len(sentences) == 2
     assert sentences[0].endswith("this replay may differ from it: keras 3.14 (here 3.15).")
     assert sentences[1] == "It does not differ: all 8 losses are the same to the last bit."
@@ -255,15 +255,15 @@ def test_a_page_says_whether_a_replay_with_other_versions_is_the_same(survived: 
     nudged = dataclasses.replace(
         recorded, loss=(*recorded.loss[:4], np.nextafter(recorded.loss[4], 1), *recorded.loss[5:])
     )
-    told = warnings(survived, dataclasses.replace(about, recorded=nudged))
+    told = warnings(survived.result, dataclasses.replace(about, recorded=nudged))
     assert "differs from the run: the loss of update 5 was" in told[1]
     same = dataclasses.replace(about, recorded_versions={"keras": "3.15"})
-    assert warnings(survived, same) == []
+    assert warnings(survived.result, same) == []
     by_keras = dataclasses.replace(recorded, engine="reference")
-    assert "by the reference engine" in warnings(survived, dataclasses.replace(same, recorded=by_keras))[0]
+    assert "by the reference engine" in warnings(survived.result, dataclasses.replace(same, recorded=by_keras))[0]
 
 
-def test_a_worker_draws_the_same_page_from_text(diverged: Anatomy) -> None:
+def test_a_worker_draws_the_same_page_from_text(diverged: TrialAnatomy) -> None:
     html = page_text(diverged.result.to_json(), json.dumps({"title": "from text", "run_id": "abc"}))
     page = Page(html)
     assert verdict(diverged.result) in page.text

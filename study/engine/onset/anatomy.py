@@ -23,7 +23,7 @@ from study.engine.memory import telling_of_memory
 from study.engine.onset.eager_update import Recorder
 from study.engine.runtime import tf
 from study.engine.structure import Structure
-from study.trial.anatomy import AFTER, AT, BEFORE, LAST, ONSET, Anatomy, Picture, Snapshot
+from study.trial.anatomy import AFTER, AT, BEFORE, LAST, ONSET, Picture, Snapshot, TrialAnatomy
 from study.trial.config import TrialConfig
 from study.trial.divergence import NONFINITE, Divergence
 from study.trial.reduction import Heatmap, Histogram, Statistics
@@ -35,7 +35,7 @@ def anatomy_of(
     *,
     divergence: Divergence = NONFINITE,
     on_update: Callable[[int, float], None] | None = None,
-) -> Anatomy:
+) -> TrialAnatomy:
     """Train a trial with the compiled engine and take it apart around its onset.
 
     Args:
@@ -50,7 +50,9 @@ def anatomy_of(
         return _anatomy_of(config, divergence, on_update)
 
 
-def _anatomy_of(config: TrialConfig, divergence: Divergence, on_update: Callable[[int, float], None] | None) -> Anatomy:
+def _anatomy_of(
+    config: TrialConfig, divergence: Divergence, on_update: Callable[[int, float], None] | None
+) -> TrialAnatomy:
     kept: deque[LoopState] = deque(maxlen=2)
     around_onset: list[LoopState] = []
 
@@ -70,10 +72,12 @@ def _anatomy_of(config: TrialConfig, divergence: Divergence, on_update: Callable
         _snapshot(name, number, _start_of(number, known, config), config=config, recurrence=recurrence, sample=sample)
         for name, number in updates_of_interest(result)
     ]
-    return Anatomy(
+    return TrialAnatomy(
         result=result,
+        onset=onset,
         snapshots=tuple(snapshots),
         recurrence=recurrence,
+        backwards=recurrence.endswith("/backward"),
         gates=structure.cell.gates,
         sample=sample,
     )

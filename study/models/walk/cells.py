@@ -26,17 +26,20 @@ class Words:
         recurrent_activations: Before and after each call of the cell's recurrent activation.
         activations: Before and after each call of its activation.
         outputs: What the cell gives: its output, then its states.
+        gates: In the order of the kernels' columns; empty where there is one block of them.
     """
 
     recurrent_activations: Sequence[tuple[str, str]]
     activations: Sequence[tuple[str, str]]
     outputs: Sequence[str]
+    gates: Sequence[str] = ()
 
 
 _LSTM = Words(
     recurrent_activations=[("input_sum", "input_gate"), ("forget_sum", "forget_gate"), ("output_sum", "output_gate")],
     activations=[("candidate_sum", "candidate"), ("cell_state", "activated_cell_state")],
     outputs=["hidden_state", "hidden_state", "cell_state"],
+    gates=["input", "forget", "candidate", "output"],
 )
 
 CELLS: dict[type, Words] = {
@@ -46,6 +49,7 @@ CELLS: dict[type, Words] = {
         recurrent_activations=[("update_sum", "update_gate"), ("reset_sum", "reset_gate")],
         activations=[("candidate_sum", "candidate")],
         outputs=["hidden_state", "hidden_state"],
+        gates=["update", "reset", "candidate"],
     ),
     keras.layers.SimpleRNNCell: Words(
         recurrent_activations=[], activations=[("hidden_sum", "hidden_state")], outputs=["hidden_state", "hidden_state"]

@@ -23,7 +23,7 @@ from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
 from keras.src.trainers.trainer import Trainer
 
 from study.models.walk import cells
-from study.models.walk.place import BACKWARD, FORWARD, LOSS, OPTIMIZER, Call, Named, Place
+from study.models.walk.place import BACKWARD, FORWARD, LOSS, OPTIMIZER, Call, Named, Place, TensorId
 from study.models.walk.recorder import Recorder
 from study.models.walk.users_code import written_by_user
 
@@ -44,7 +44,13 @@ class Hooks:
         called: How many operations had been executed when the last call of a layer on the way forward ended.
         losses: What `compute_loss` has given so far.
         targets: What gradients were taken of so far.
+        inputs: Of all calls outside of recurrent layers' timesteps, in the order in which they began.
+        gradients: Of weights by their paths, and of what `also` gives by the numbers of the tensors.
+        backwards: Calls of recurrent layers that read their sequence from its end.
     """
+
+    also: Callable[[], list[Tensor]] | None = None
+    """What gradients are taken with respect to beside what the training step asks for; none where it is not set."""
 
     def __init__(self, model: keras.Model, recorder: Recorder) -> None:
         self.model = model
@@ -54,6 +60,9 @@ class Hooks:
         self.called = 0
         self.losses: list[Tensor] = []
         self.targets: list[Tensor] = []
+        self.inputs: dict[Call, Any] = {}
+        self.gradients: dict[str | TensorId, Tensor] = {}
+        self.backwards: set[Call] = set()
         self.after_loss: Callable[[], None] | None = None
         self._thread = threading.get_ident()
 
@@ -116,6 +125,7 @@ class Hooks:
             around=around,
             users=_of_users(layer),
             part=around is not None and cells.is_part(layer, around.layer),
+            timestep=self.recorder.place.timestep,
         )
 
 
@@ -129,6 +139,8 @@ def _layer_call(hooks: Hooks, original: Function) -> Function:
         if not hooks.listens() or isinstance(layer, keras.metrics.Metric):
             return original(layer, *args, **kwargs)
         place, call = hooks.recorder.place, hooks.call_of(layer)
+        if call.path and call.timestep is None:
+            hooks.inputs[call] = args or kwargs
         with hooks.at(replace(place, phase=FORWARD, call=call)), cells.gates_named(hooks, call):
             outputs = original(layer, *args, **kwargs)
         if call.path:
@@ -148,6 +160,8 @@ def _operation_call(hooks: Hooks, original: Function) -> Function:
         if isinstance(operation, keras.Layer) or not hooks.listens():
             return original(operation, *args, **kwargs)
         call = hooks.call_of(operation)
+        if call.timestep is None:
+            hooks.inputs[call] = args or kwargs
         with hooks.at(replace(hooks.recorder.place, call=call)):
             outputs = original(operation, *args, **kwargs)
         hooks.calls.append((call, outputs))
@@ -176,6 +190,8 @@ def _rnn(hooks: Hooks, original: Function) -> Function:
         states: list[tuple[int, list[Tensor]]] = []
         if place.call is not None:
             hooks.states[place.call] = states
+            if kwargs.get("go_backwards"):
+                hooks.backwards.add(place.call)
 
         def step(inputs_at_t: Any, states_at_t: Any) -> Any:
             nonlocal number
@@ -236,12 +252,15 @@ def _gradient(hooks: Hooks, original: Function) -> Function:
         hooks.recorder.targets = [made for one in targets if (made := hooks.recorder.maker(one._id)) is not None]
         if hooks.after_loss is not None:
             hooks.after_loss()
+        others = hooks.also() if hooks.also is not None else []
         with hooks.at(Place(phase=BACKWARD, computing=True)):
-            found = original(tape, target, sources, *args, **kwargs)
+            found, of_others = original(tape, target, [sources, others], *args, **kwargs)
         for source, one in zip(keras.tree.flatten(sources), _flat(found), strict=True):
             if one is not None and (path := getattr(source, "path", None)):
                 values = one.values if isinstance(one, tf.IndexedSlices) else one
                 hooks.recorder.name(values, Named(tensor=f"gradient of {path}"))
+                hooks.gradients[path] = values
+        hooks.gradients |= {one._id: of for one, of in zip(others, of_others, strict=True) if of is not None}
         return found
 
     return gradient

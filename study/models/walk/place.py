@@ -22,6 +22,7 @@ class Call:
         around: The call in which this one was made; None for the model's own layers.
         users: Whether its class, or the function it calls, was written by the user.
         part: Whether it is a part of the layer around it: the cell that an `LSTM` makes for itself.
+        timestep: At which a recurrent layer around it made the call; None outside of such.
     """
 
     layer: Any
@@ -29,6 +30,7 @@ class Call:
     around: Call | None = None
     users: bool = False
     part: bool = False
+    timestep: int | None = None
 
     @property
     def whole(self) -> Call:

@@ -70,9 +70,9 @@ def walk(model: keras.Model, moment: Moment) -> Walk:
 def _walked(model: keras.Model, moment: Moment, *, nearest: bool = False) -> Walk:
     recorder = Recorder(moment.variables, outermost=_run.__code__, between=BETWEEN, nearest=nearest)
     hooks = Hooks(model, recorder)
-    batch = keras.tree.map_structure(_without_optional, moment.batch)
-    data = dict(_named(batch))
-    with _put_back(moment), _eager_functions():
+    batch = keras.tree.map_structure(without_optional, moment.batch)
+    data = dict(named_tensors(batch))
+    with put_back(moment), eager_functions():
         moment.restore()
         recorder.start()
         hooks.after_loss = None if nearest else lambda: _stop_if_spoiled(hooks, recorder)
@@ -149,7 +149,7 @@ def _paths(model: keras.Model) -> dict[int, str]:
     return {variable._value.handle._id: variable.path for variable in variables}
 
 
-def _named(batch: Batch) -> Iterator[tuple[str, Tensor]]:
+def named_tensors(batch: Batch) -> Iterator[tuple[str, Tensor]]:
     """Tensors of a batch by name: `x`, `x/a` of an input that has a name, `y`, `sample_weight`."""
     parts = batch if isinstance(batch, tuple) else (batch,)
     for part, values in zip(PARTS, parts, strict=False):
@@ -163,12 +163,14 @@ def _samples(data: Mapping[str, Tensor]) -> int | None:
     return next((int(tensor.shape[0]) for tensor in data.values() if tensor.shape.rank), None)
 
 
-def _without_optional(value: Any) -> Any:
+def without_optional(value: Any) -> Any:
+    """A part of a batch, None where a dataset's optional stands in for one that is not there."""
     return None if isinstance(value, tf.experimental.Optional) else value
 
 
 @contextmanager
-def _put_back(moment: Moment) -> Iterator[None]:
+def put_back(moment: Moment) -> Iterator[None]:
+    """Leave the variables as they were found."""
     after = now(moment.variables, update=moment.update)
     try:
         yield
@@ -177,7 +179,7 @@ def _put_back(moment: Moment) -> Iterator[None]:
 
 
 @contextmanager
-def _eager_functions() -> Iterator[None]:
+def eager_functions() -> Iterator[None]:
     """Run functions that the user compiled operation by operation too."""
     before = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)

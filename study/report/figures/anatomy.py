@@ -10,7 +10,7 @@ import base64
 import io
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec
@@ -24,10 +24,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, MaxNLocator
 
+from study.report.figures.drawing import CYCLE
 from study.trial.anatomy import Anatomy, Picture, Snapshot
-from study.trial.growth import STATE_FIGURES, Growth
+from study.trial.growth import STATE_FIGURES, Growth, outputs_of
 from study.trial.reduction import Histogram
-from study.trial.result import TrialResult
 from study.trial.timeline import LOSS_EXCEEDED, TIMELINE, Timeline
 
 BLUE, VERMILION, GREY = "#0072b2", "#d55e00", "#8a8f98"
@@ -55,7 +55,7 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def _figure(width: float, height: float, **margins: float) -> Figure:
+def empty_figure(width: float, height: float, **margins: float) -> Figure:
     """An empty figure.
 
     Args:
@@ -83,7 +83,7 @@ def _data_uri(figure: Figure) -> str:
 Arguments = ParamSpec("Arguments")
 
 
-def _drawn(function: Callable[Arguments, Figure]) -> Callable[Arguments, str]:
+def as_svg(function: Callable[Arguments, Figure]) -> Callable[Arguments, str]:
     """The figure that a function makes, as a data URI."""
 
     @wraps(function)
@@ -97,10 +97,10 @@ def _drawn(function: Callable[Arguments, Figure]) -> Callable[Arguments, str]:
 # --- a trial over its updates ---------------------------------------------------------------------------------------
 
 
-@_drawn
+@as_svg
 def timeline(told: Timeline, *, updates: int) -> Figure:
     """Which number stopped being finite when: a row an event, the update across."""
-    figure = _figure(560, 264, left=190, right=40, top=10)
+    figure = empty_figure(560, 264, left=190, right=40, top=10)
     axes = figure.subplots()
     last = updates + 1
     room = 0.04 * max(last - 1, 1)
@@ -142,53 +142,63 @@ class _Line:
     dash: str = "-"
 
 
+LINES = 7
+"""Layers in one figure at most."""
+
 LOOKS = {"hidden_state": ("|h|", BLUE, "-"), "cell_state": ("|c|", VERMILION, "--")}
 """State of a recurrent cell -> label, colour and dash of its lines."""
 
 
-def by_update(result: TrialResult) -> list[tuple[str, str]]:
-    """What grows from update to update: titles and figures."""
-    losses = _Line("loss", range(1, result.updates + 1), result.loss, BLUE)
-    drawn = [("Loss", _over_updates([losses], label="loss (nats)", log=True, updates=result.updates))]
-    growth = result.growth
+def by_update(
+    losses: Sequence[tuple[int, float]], growth: Growth | None, *, updates: int, loss: str = "Loss"
+) -> list[tuple[str, str]]:
+    """What grows from update to update: titles and figures.
+
+    Args:
+        losses: Updates and their losses, as far as they are known.
+        growth: Of the trial.
+        updates: How many there were.
+        loss: What the losses are.
+    """
+    drawn = []
+    if losses:
+        numbers, values = zip(*losses, strict=True)
+        line = _Line("loss", numbers, values, BLUE)
+        drawn.append((loss, _over_updates([line], label="loss", log=True, updates=updates)))
     if growth is None:
         return drawn
+    for title, lines, label, log in _growing(growth):
+        if lines:
+            drawn.append((title, _over_updates(lines, label=label, log=log, updates=updates)))
+    return drawn
+
+
+def _growing(growth: Growth) -> Iterator[tuple[str, list[_Line], str, bool]]:
+    """Title, lines, label and whether the axis is logarithmic, of a figure each."""
 
     def line(name: str, label: str, colour: str, dash: str = "-", *, rate: bool = False) -> _Line:
-        values = growth.figures[name] if growth else ()
-        shown = [100 * math.expm1(v) if rate and v is not None else v for v in values]
-        return _Line(label, _updates(growth), shown, colour, dash)
+        shown = [100 * math.expm1(v) if rate and v is not None else v for v in growth.figures[name]]
+        return _Line(label, growth.updates, shown, colour, dash)
 
     known = [(*figures, LOOKS[state]) for state, figures in STATE_FIGURES.items() if figures[0] in growth.figures]
     states = [line(size, *look) for size, _, look in known]
     rates = [line(rate, *look, rate=True) for _, rate, look in known]
-    gradient = [line("gradient_norm", "gradient", BLUE)]
+    gradient = [line("gradient_norm", "gradient", BLUE)] if "gradient_norm" in growth.figures else []
     distance = [line("weight_distance", "distance from the start", BLUE), line("weight_norm", "norm", VERMILION, "--")]
-    return [
-        *drawn,
-        (
-            "Largest state at the last timestep",
-            _over_updates(states, label="largest magnitude", log=True, updates=result.updates),
-        ),
-        (
-            "Growth of the states along the sequence",
-            _over_updates(rates, label="% per timestep", log=False, updates=result.updates),
-        ),
-        (
-            "Norm of all gradients, before clipping",
-            _over_updates(gradient, label="norm", log=True, updates=result.updates),
-        ),
-        ("All weights", _over_updates(distance, label="Euclidean norm", log=True, updates=result.updates)),
+    layers = [
+        line(name, layer, *CYCLE[number % len(CYCLE)])
+        for number, (name, layer) in enumerate(outputs_of(growth).items())
     ]
+    yield "Largest output by layer", layers[:LINES], "largest magnitude", True
+    yield "Largest state at the last timestep", states, "largest magnitude", True
+    yield "Growth of the states along the sequence", rates, "% per timestep", False
+    yield "Norm of all gradients, before clipping", gradient, "norm", True
+    yield "All weights", distance, "Euclidean norm", True
 
 
-def _updates(growth: Growth | None) -> tuple[int, ...]:
-    return growth.updates if growth else ()
-
-
-@_drawn
+@as_svg
 def _over_updates(lines: Sequence[_Line], *, label: str, log: bool, updates: int) -> Figure:
-    figure = _figure(390, 230, top=14)
+    figure = empty_figure(390, 230, top=14)
     axes = figure.subplots()
     for line in lines:
         finite = [(n, v) for n, v in zip(line.updates, line.values, strict=True) if v is not None and math.isfinite(v)]
@@ -228,7 +238,7 @@ def _log_axis(axes: Any, values: Sequence[float]) -> None:
     axes.set_ylim(10 ** max(low - room, -45), 10 ** min(high + room, 300))
     axes.minorticks_off()
     axes.yaxis.set_major_locator(MaxNLocator(nbins=4) if high - low < 1 else LogLocator(numticks=6))
-    axes.yaxis.set_major_formatter(lambda value, place: f"{value:.3g}" if high - low < 1 else _power(value))
+    axes.yaxis.set_major_formatter(lambda value, place: f"{value:.3g}" if high - low < 1 else power(value))
 
 
 # --- an update over its timesteps -----------------------------------------------------------------------------------
@@ -241,15 +251,15 @@ def by_timestep(anatomy: Anatomy) -> list[tuple[str, str]]:
     return [
         (
             f"Largest |{symbol}| over the batch and the units",
-            _over_timesteps(at, earlier[-1:], symbol=symbol, backwards=anatomy.recurrence.endswith("backward")),
+            _over_timesteps(at, earlier[-1:], symbol=symbol, backwards=anatomy.backwards),
         )
         for symbol in at.growth
     ]
 
 
-@_drawn
+@as_svg
 def _over_timesteps(at: Snapshot, earlier: Sequence[Snapshot], *, symbol: str, backwards: bool) -> Figure:
-    figure = _figure(590, 300, top=16)
+    figure = empty_figure(590, 300, top=16)
     axes = figure.subplots()
     for snapshot, colour in (*((one, GREY) for one in earlier), (at, VERMILION)):
         values = snapshot.growth[symbol].astype(np.float64)
@@ -339,7 +349,7 @@ class ColourScale:
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def _power(value: float, place: float = 0) -> str:
+def power(value: float, place: float = 0) -> str:
     """A number as a tick's label, a power of ten where it is one."""
     if value == 0:
         return "0"
@@ -350,15 +360,15 @@ def _power(value: float, place: float = 0) -> str:
     return f"{MINUS}{size}" if value < 0 else size
 
 
-@_drawn
+@as_svg
 def colour_bar(scale: ColourScale) -> Figure:
     """The legend of a row of heatmaps."""
-    figure = _figure(460, 44, left=14, right=150, top=4, bottom=26)
+    figure = empty_figure(460, 44, left=14, right=150, top=4, bottom=26)
     axes = figure.subplots()
     norm = scale.norm
     axes.imshow(np.linspace(0, 1, 256)[np.newaxis], cmap=MAP, aspect="auto", extent=(0, 1, 0, 1))
     ticks = scale.ticks()
-    axes.set_xticks([float(norm(tick)) for tick in ticks], [_power(tick) for tick in ticks], fontsize=9)
+    axes.set_xticks([float(norm(tick)) for tick in ticks], [power(tick) for tick in ticks], fontsize=9)
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)
@@ -379,7 +389,7 @@ def colour_bar(scale: ColourScale) -> Figure:
     return figure
 
 
-@_drawn
+@as_svg
 def heatmap(picture: Picture, scale: ColourScale, *, gates: Sequence[str]) -> Figure:
     """A matrix in colours.
 
@@ -388,7 +398,7 @@ def heatmap(picture: Picture, scale: ColourScale, *, gates: Sequence[str]) -> Fi
         scale: Common to all updates shown.
         gates: Of the cell, for pictures whose columns are theirs in a row.
     """
-    figure = _figure(390, 220, left=52, right=8, top=20 if picture.by_gate else 8)
+    figure = empty_figure(390, 220, left=52, right=8, top=20 if picture.by_gate else 8)
     axes = figure.subplots()
     rows, columns = picture.heatmap.shape
     axes.imshow(
@@ -426,11 +436,11 @@ def _coloured(pixels: np.ndarray, scale: ColourScale) -> np.ndarray:
     return image
 
 
-@_drawn
+@as_svg
 def histogram(picture: Picture, scale: ColourScale) -> Figure:
     """How many numbers there are of each size and sign, and of those that are not finite."""
     counts = picture.histogram
-    figure = _figure(390, 150, left=52, right=8, top=8, bottom=38)
+    figure = empty_figure(390, 150, left=52, right=8, top=8, bottom=38)
     axes = figure.subplots()
     norm = scale.norm
     small = counts.zero
@@ -453,7 +463,7 @@ def histogram(picture: Picture, scale: ColourScale) -> Figure:
     ends = [(-0.065, f"{MINUS}inf"), (1.065, "inf"), (1.155, "NaN")]
     axes.set_xticks(
         [*(float(norm(tick)) for tick in ticks), *(place for place, _ in ends)],
-        [*map(_power, ticks), *(name for _, name in ends)],
+        [*map(power, ticks), *(name for _, name in ends)],
         fontsize=8,
     )
     axes.set_xlim(-0.1, 1.2)
@@ -469,7 +479,7 @@ def histogram(picture: Picture, scale: ColourScale) -> Figure:
     )
     axes.set_ylim(BOTTOM, 3 * top)
     axes.yaxis.set_major_locator(LogLocator(numticks=4))
-    axes.yaxis.set_major_formatter(_power)
+    axes.yaxis.set_major_formatter(power)
     axes.minorticks_off()
     axes.set_ylabel("count")
     axes.set_xlabel("value")
@@ -489,13 +499,13 @@ def _bars(axes: Any, edges: np.ndarray, counts: Sequence[int], colour: str) -> N
     axes.add_collection(PolyCollection(corners, facecolor=colour, edgecolor=colour, linewidth=0.3), autolim=False)
 
 
-@_drawn
+@as_svg
 def probabilities(snapshot: Snapshot) -> Figure:
     """The Dense layer's outputs, a dot a sample."""
-    figure = _figure(390, 190, left=52, right=8, top=8)
+    figure = empty_figure(390, 190, left=52, right=8, top=8)
     axes = figure.subplots()
     with np.errstate(all="ignore"):
-        values = 1 / (1 + np.exp(-snapshot.logits.astype(np.float64)))
+        values = 1 / (1 + np.exp(-np.asarray(snapshot.logits, np.float64)))
     samples = np.arange(len(values))
     axes.plot(samples, values, "o", color=BLUE, linestyle="none")
     gone = np.isnan(values)

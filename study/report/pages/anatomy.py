@@ -11,14 +11,18 @@ from typing import Any
 import jinja2
 
 from study.report.figures import anatomy as figures
+from study.report.figures import layer_map
 from study.report.figures.anatomy import MINUS
-from study.trial.anatomy import AFTER, AT, BEFORE, LAST, ONSET, Anatomy
+from study.trial.anatomy import AFTER, AT, BEFORE, LAST, ONSET, Anatomy, TrialAnatomy
 from study.trial.axes import as_text
+from study.trial.config import TrialConfig
 from study.trial.design import Configuration
+from study.trial.growth import Growth
+from study.trial.onset import Onset
 from study.trial.reduction import Statistics
 from study.trial.result import TrialResult, describe, first_difference
-from study.trial.sentence import verdict
-from study.trial.timeline import TIMELINE
+from study.trial.timeline import TIMELINE, Timeline
+from study.trial.verdict import verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +51,9 @@ def other_versions(about: About) -> str | None:
     return ", ".join(differing) or None
 
 
-def warnings(anatomy: Anatomy, about: About) -> list[str]:
+def warnings(replayed: TrialResult[Any], about: About) -> list[str]:
     """Sentences on what may make the replay another trial than the recorded one, and whether it is."""
-    recorded, replayed = about.recorded, anatomy.result
+    recorded = about.recorded
     if recorded is None:
         return []
     sentences = []
@@ -90,42 +94,97 @@ EXPLAINED = {
 }
 
 GROUPS = {
+    "data": "The batch",
     "inputs": "Inputs of the recurrent layers",
-    "states": "Their states, all timesteps",
+    "layer_outputs": "Outputs of the layers",
+    "states": "States of the recurrent layers, all timesteps",
     "outputs": "Outputs: of the recurrent layers at the last timestep, and of the Dense layer",
-    "gradients": "Gradients by gate, before clipping",
-    "weights": "Weights by gate, as the update finds them",
+    "output_gradients": "Gradients of the layers' outputs",
+    "gradients": "Gradients of the weights, before clipping; by gate where there are gates",
+    "weights": "Weights as the update finds them; by gate where there are gates",
 }
+FOLDED = ("output_gradients", "gradients", "weights")
 
 
-def render(anatomy: Anatomy, about: About) -> str:
-    """The page as HTML."""
-    result = anatomy.result
-    told = result.timeline
-    assert told is not None
-    return _template().render(
-        about=about,
-        result=result,
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """What a page tells in words and numbers beside the snapshots."""
+
+    verdict: str
+    described: str
+    configuration: Sequence[tuple[str, str, bool]]
+    """Names, values, and whether those are other than the defaults."""
+    defaults: str
+    """What the defaults are of."""
+    losses: Sequence[tuple[int, float]]
+    """By update, as far as they are known."""
+    loss: str = "Loss"
+    """What they are."""
+    growth: Growth | None = None
+    timeline: Timeline | None = None
+    updates: int
+    """How many there were."""
+    trained_by: str
+    """What did them, on what."""
+
+
+def story_of(result: TrialResult[Any]) -> Story:
+    """The story of a trial."""
+    of_example = isinstance(result.config, TrialConfig)
+    return Story(
         verdict=verdict(result),
         described=describe(result),
-        warnings=warnings(anatomy, about),
         configuration=_configuration(result.config),
-        events=[(event.words, told[name]) for name, event in TIMELINE.items() if name in told],
-        timeline=figures.timeline(told, updates=result.updates),
-        onset=result.onset,
-        operands=_operands(result),
-        by_update=figures.by_update(result),
-        by_timestep=figures.by_timestep(anatomy),
-        at=anatomy.decisive,
+        defaults="the minimal example" if of_example else "the model file's own values",
+        losses=list(enumerate(result.loss, start=1)),
+        loss="Loss, in nats" if of_example else "Loss",
+        growth=result.growth,
+        timeline=result.timeline,
+        updates=result.updates,
+        trained_by=f"{result.engine} engine on {result.device}",
+    )
+
+
+def render(anatomy: Anatomy, about: About, story: Story | None = None) -> str:
+    """The page as HTML.
+
+    Args:
+        anatomy: What was seen in the updates around the onset.
+        about: Title, run and versions.
+        story: What is told beside; that of the trial where the anatomy is one of a trial.
+    """
+    result = anatomy.result if isinstance(anatomy, TrialAnatomy) else None
+    if story is None:
+        assert result is not None
+        story = story_of(result)
+    told = story.timeline
+    at = anatomy.decisive if anatomy.snapshots else None
+    return _template().render(
+        about=about,
+        story=story,
+        warnings=[*([] if result is None else warnings(result, about)), *anatomy.notes],
+        events=[(event.words, told[name]) for name, event in TIMELINE.items() if name in told] if told else [],
+        timeline=figures.timeline(told, updates=story.updates) if told else None,
+        onset=anatomy.onset,
+        operands=_operands(anatomy.onset),
+        neighbourhoods=anatomy.neighbourhoods,
+        map=layer_map.drawn(anatomy) if at is not None and at.layers else None,
+        by_update=figures.by_update(story.losses, story.growth, updates=story.updates, loss=story.loss),
+        by_timestep=figures.by_timestep(anatomy) if at is not None else [],
+        at=at,
         snapshots=anatomy.snapshots,
         explained=EXPLAINED,
         recurrence=anatomy.recurrence,
+        pictured=anatomy.recurrence if at is not None and not at.layers else None,
         sample=anatomy.sample,
-        probabilities=[figures.probabilities(snapshot) for snapshot in anatomy.snapshots],
+        probabilities=[
+            figures.probabilities(snapshot) for snapshot in anatomy.snapshots if snapshot.logits is not None
+        ],
         pictures=_pictures(anatomy),
         tables=_tables(anatomy),
         columns=("mean", "std", "min", "max", "min |x|", "max |x|", "not finite"),
         number=number,
+        finite=math.isfinite,
     )
 
 
@@ -135,28 +194,30 @@ def _configuration(config: Configuration) -> list[tuple[str, str, bool]]:
     return [(name, as_text(value), value != axes[name].default) for name, value in config.values().items()]
 
 
-def _operands(result: TrialResult) -> list[tuple[str, str]]:
-    given = result.onset.operands if result.onset else {}
+def _operands(onset: Onset | None) -> list[tuple[str, str]]:
+    given = onset.operands if onset else {}
     return [(name.replace("_", " "), number(value)) for name, value in given.items()]
 
 
 def _pictures(anatomy: Anatomy) -> list[dict[str, Any]]:
     rows = []
-    for title, first in anatomy.snapshots[0].pictures.items():
-        of_updates = [snapshot.pictures[title] for snapshot in anatomy.snapshots]
-        scale = figures.ColourScale.of(picture.histogram for picture in of_updates)
+    for title, first in anatomy.snapshots[0].pictures.items() if anatomy.snapshots else ():
+        of_updates = [(snapshot, snapshot.pictures.get(title)) for snapshot in anatomy.snapshots]
+        drawn = [(snapshot, picture) for snapshot, picture in of_updates if picture is not None]
+        scale = figures.ColourScale.of(picture.histogram for _, picture in drawn)
         rows.append(
             {
                 "title": title,
-                "sampled": first.across == "timestep",
+                "sampled": first.across in ("timestep", "position"),
                 "scale": figures.colour_bar(scale),
                 "shape": first.heatmap.shape,
                 "figures": [
                     (
+                        snapshot,
                         figures.heatmap(picture, scale, gates=anatomy.gates),
                         figures.histogram(picture, scale),
                     )
-                    for picture in of_updates
+                    for snapshot, picture in drawn
                 ],
             }
         )
@@ -167,12 +228,14 @@ def _tables(anatomy: Anatomy) -> list[dict[str, Any]]:
     """Of every group: tensors and, of each, a row of statistics an update."""
     tables = []
     for group, title in GROUPS.items():
-        names = anatomy.snapshots[0].statistics[group]
+        of_updates = [(one, one.statistics[group]) for one in anatomy.snapshots if group in one.statistics]
+        names = dict.fromkeys(name for _, tensors in of_updates for name in tensors)
         rows = [
-            (name, [(s.name, s.update, *_cells(s.statistics[group][name])) for s in anatomy.snapshots])
+            (name, [(s.name, s.update, *_cells(tensors[name])) for s, tensors in of_updates if name in tensors])
             for name in names
         ]
-        tables.append({"title": title, "rows": rows, "folded": group in ("gradients", "weights")})
+        if rows:
+            tables.append({"title": title, "rows": rows, "folded": group in FOLDED})
     return tables
 
 
