@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 )
 @click.option("--replicates", type=click.IntRange(1, 1000), help="Seeds in every arm [default: the file's].")
 @click.option("--name", metavar="STUDY", help="Name of the study [default: claims-SCALE]; an old one goes on.")
-@click.option("--workers", type=click.IntRange(min=1), help="Trials at a time [default: one a GPU, or one a core].")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Processes, at most one a core [default: one a GPU, or one a core]."
+)
 @click.option("--scheduler", metavar="ADDRESS", help="Address of a Dask scheduler whose workers to use.")
 @click.option("--seed", type=click.IntRange(0, 20_000), default=0, show_default=True, help="Of the replicates' seeds.")
 @storage_option

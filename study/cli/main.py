@@ -34,12 +34,3 @@ def study() -> None:
 
 for command in (trial, sweep, diagnose, results, replay, anatomy, report, claims, figures, ui):
     study.add_command(command)
-
-
-def main() -> None:
-    """Run the command line."""
-    study()
-
-
-if __name__ == "__main__":
-    main()

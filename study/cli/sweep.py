@@ -30,7 +30,9 @@ from study.trial.divergence import Divergence
 )
 @click.option("--trials", type=click.IntRange(min=1), help="Number of trials of the study [default: the file's].")
 @click.option("--name", metavar="STUDY", help="Name of the study [default: the file's name]; an old one goes on.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes [default: one a GPU, or one a core].")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Processes, at most one a core [default: one a GPU, or one a core]."
+)
 @click.option(
     "--population",
     type=click.IntRange(min=1),

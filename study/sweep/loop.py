@@ -227,6 +227,8 @@ class _Sweep:
     def _train_trials(self, left: int) -> None:
         with self._open_workers(left) as workers:
             self._workers = workers
+            if workers.note:
+                self._say(workers.note)
             self._say(
                 f"{self._options.name}: {left} of {self._space.trials} trials to run on {workers.device}, "
                 f"{workers.count * workers.together} at a time, {self._options.engine} engine"

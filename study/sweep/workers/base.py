@@ -40,11 +40,13 @@ class Workers(ABC):
         device: What trains, in words.
         count: Number of workers.
         together: How many trials of one structure a worker can be handed at a time.
+        note: A sentence for the person at the terminal on how many workers there are; empty if there is none to say.
     """
 
     device: str
     count: int
     together: int
+    note: str = ""
 
     def __enter__(self) -> Self:
         return self

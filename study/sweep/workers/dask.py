@@ -6,11 +6,9 @@ import json
 import logging
 import os
 import re
-import signal
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -25,6 +23,7 @@ import distributed
 from study.engine import GPU_POPULATION
 from study.sweep.workers.base import Train, TrialFailed, Workers, train, why
 from study.sweep.workers.gpus import visible_gpus
+from study.sweep.workers.processes import Processes
 from study.trial.design import Configuration
 from study.trial.divergence import Divergence
 from study.trial.environment import available_cores
@@ -36,21 +35,6 @@ LIVES = 3
 
 RESULT_SECONDS = 30
 """How long a worker may take to hand over a result."""
-
-
-class _Worker(distributed.WorkerPlugin):  # type: ignore[misc]
-    """Prepares a worker process, a restarted one too, before anything imports TensorFlow."""
-
-    name = "study"
-
-    def __init__(self, *, gpus: Sequence[str]) -> None:
-        self._gpus = gpus
-
-    def setup(self, worker: distributed.Worker) -> None:
-        # Ctrl-C reaches every process of the terminal; only the sweep decides what it means.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if self._gpus:
-            os.environ["CUDA_VISIBLE_DEVICES"] = self._gpus[int(worker.name) % len(self._gpus)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +52,7 @@ class DaskWorkers(Workers):
     """Processes that train trials, each one at a time or as many of one structure as the population is.
 
     Args:
-        count: Number of processes; None takes one a GPU, or one a core where there is no GPU.
+        count: Number of processes that is asked for, see `process_count`.
         at_most: Number of tasks that there are for them.
         scheduler: Address of a Dask scheduler to use instead of processes of this machine.
         population: Trials that a process trains side by side; None leaves it to the engine on this machine's GPUs, and
@@ -98,7 +82,7 @@ class DaskWorkers(Workers):
         self._waiting: deque[_Task] = deque()
         # Keys are the scheduler's, and other sweeps may use it: a trial's number alone would fetch their results.
         self._name = uuid.uuid4().hex
-        self._cluster: distributed.SpecCluster | None = None
+        self._processes: Processes | None = None
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         dask.config.set(
             {
@@ -120,36 +104,20 @@ class DaskWorkers(Workers):
             self._free = list(range(self.count))
             return
         gpus = visible_gpus()
-        self.count = count or len(gpus) or available_cores()
-        if at_most is not None:
-            self.count = min(self.count, max(1, at_most))
+        self.count, self.note = process_count(count, tasks=at_most, gpus=len(gpus), cores=available_cores())
         self.device = f"{len(gpus)} GPU{'s' * (len(gpus) > 1)}" if gpus else "CPU"
         if gpus and population is None:
             self._population, self.together = None, GPU_POPULATION
-        with _sigint_kept_for_later():
-            self._cluster = distributed.SpecCluster(
-                scheduler={
-                    "cls": distributed.Scheduler,
-                    "options": {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"},
-                },
-                workers={
-                    number: {
-                        "cls": distributed.Nanny,
-                        "options": {"nthreads": 1, "memory_limit": None, "resources": {_resource(number): 1}},
-                    }
-                    for number in range(self.count)
-                },
-            )
-        self._client = distributed.Client(self._cluster, set_as_default=False)
-        self._client.register_plugin(_Worker(gpus=gpus))
+        self._processes = Processes(self.count, gpus=gpus)
+        self._client = distributed.Client(self._processes.address, set_as_default=False)
         self._free = list(range(self.count))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._client.close(timeout=2)
-        if self._cluster is not None:
-            self._cluster.close(timeout=5)
+        if self._processes is not None:
+            self._processes.close()
 
     @property
     def busy(self) -> int:
@@ -175,9 +143,7 @@ class DaskWorkers(Workers):
             task.divergence,
             key=key,
             pure=False,
-            # Of all ways to ask for a worker, a resource is the one that a restarted worker answers to. Workers
-            # started elsewhere have none.
-            resources={_resource(task.worker): 1} if self._cluster else None,
+            resources=Processes.resource(task.worker) if self._processes else None,
         )
         future.add_done_callback(self._done.put)
 
@@ -193,6 +159,7 @@ class DaskWorkers(Workers):
         try:
             future = self._done.get(timeout=timeout) if timeout else self._done.get_nowait()
         except Empty:
+            self._check()
             return
         task = self._tasks.pop(future.key)
         self._free.append(task.worker)
@@ -214,6 +181,10 @@ class DaskWorkers(Workers):
             return
         lost = TrialFailed(f"its result was lost with its worker process {LIVES} times")
         self._collected.extend((number, lost) for number, _ in task.trials)
+
+    def _check(self) -> None:
+        if self._processes is not None:
+            self._processes.check()
 
     def _again(self, task: _Task, *, attempt: int) -> None:
         """Give a task another life, in the worker that had it."""
@@ -251,6 +222,7 @@ class DaskWorkers(Workers):
                 try:
                     future = done.get(timeout=0.25)
                 except Empty:
+                    self._check()
                     continue
                 place = places.pop(future.key)
                 if future.status == "error":
@@ -271,9 +243,29 @@ class DaskWorkers(Workers):
             return None
 
 
-def _resource(number: int) -> str:
-    """What only worker `number` of the embedded cluster has."""
-    return f"worker {number}"
+def process_count(asked: int | None, *, tasks: int | None, gpus: int, cores: int) -> tuple[int, str]:
+    """How many processes are started, and what is to be said of it.
+
+    One a GPU, or one a core where there is no GPU. Never more than there are tasks, and never more than there are cores
+    (or GPUs, where they are more), whatever is asked for: a process computes in one thread.
+
+    Args:
+        asked: What the user asked for; None leaves it open.
+        tasks: Tasks that there are; None where nobody knows.
+        gpus: Number of GPUs.
+        cores: Number of cores.
+
+    Returns:
+        The number, and a sentence if it is less than was asked for, else nothing.
+    """
+    room = max(gpus, cores)
+    count = min(asked or gpus or cores, room, max(1, tasks or room))
+    if asked is None or asked <= count:
+        return count, ""
+    enough = "one for each trial left" if tasks is not None and count == tasks else "one for each core"
+    if count == gpus > cores:
+        enough = "one for each GPU"
+    return count, f"--workers {asked}: {count} {'process is' if count == 1 else 'processes are'} started, {enough}"
 
 
 def _connect(scheduler: str) -> distributed.Client:
@@ -283,13 +275,3 @@ def _connect(scheduler: str) -> distributed.Client:
         return distributed.Client(scheduler, timeout=5, set_as_default=False)
     except (OSError, ValueError) as error:
         raise UserError(f"--scheduler {scheduler}: no Dask scheduler answers there") from error
-
-
-@contextmanager
-def _sigint_kept_for_later() -> Iterator[None]:
-    """Deliver a Ctrl-C that comes meanwhile afterwards, and never to the processes started meanwhile."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
