@@ -16,6 +16,8 @@ DATA = {"x": "an input of the model", "y": "a target", "sample_weight": "a sampl
 OWN = {"output": "the output", "state": "the state", "sum": "the sum before the activation", "loss": "the loss"}
 """What layers of any kind have."""
 
+VALUES = {"nan": "NaN", "inf": "infinite", "-inf": "minus infinity"}
+
 CELLS = ("candidate", "cell_state", "activated_cell_state", "hidden_state")
 
 
@@ -83,11 +85,13 @@ def _of_gradient(path: str, onset: Onset) -> str:
 
 
 def _happened(onset: Onset) -> str:
+    if onset.phase == "forward" and "/" in onset.tensor and not onset.operands and not onset.source:
+        return f"was {VALUES.get(onset.value, onset.value)} already before it"  # a weight, as it was given
     if onset.value == "nan":
         return "was NaN" if onset.phase == "data" else "became NaN"
     if onset.value not in ("inf", "-inf"):
         return f"came closest to an overflow ({onset.value})"
-    infinite = "infinite" if onset.value == "inf" else "minus infinity"
+    infinite = VALUES[onset.value]
     if onset.phase == "data":
         return f"was {infinite}"
     # At 0 a quotient or a logarithm has no value; elsewhere a finite number gets infinite by growing.

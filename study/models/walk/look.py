@@ -122,7 +122,7 @@ def look(model: keras.Model, moment: Moment) -> Look:
     hooks = Hooks(model, looker)
     hooks.also = lambda: _differentiable(hooks)
     batch = keras.tree.map_structure(without_optional, moment.batch)
-    with put_back(moment), eager_functions(), np.errstate(all="ignore"):
+    with put_back(moment), eager_functions(model), np.errstate(all="ignore"):
         moment.restore()
         weights = {weight.path: _array(weight.value) for weight in weights_of(model)}
         with hooks.set_up():

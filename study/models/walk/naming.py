@@ -107,8 +107,9 @@ class Naming:
             return None
         parts = [self._operand(one, user, depth=depth - 1) for one in maker.inputs]
         if maker.kind == "Mul" and None in parts:
-            # The other factor is a mask of dropout's, say.
-            return next((part for part in parts if part is not None), None)
+            # The other factor is a mask of dropout's, say; a constant alone would not tell what this is.
+            known = zip(maker.inputs, parts, strict=True)
+            return next((part for one, part in known if part and one not in self.recorder.constants), None)
         if None in parts:
             return None
         sign = SIGNS[maker.kind]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -14,6 +14,7 @@ import tensorflow as tf
 from study.models.moment import Batch, Moment, now
 from study.models.onset import ModelOnset
 from study.models.state import weights_of
+from study.models.walk.as_xla import derivatives_as_xla_has_them
 from study.models.walk.describe import Describer
 from study.models.walk.hooks import BETWEEN, Hooks
 from study.models.walk.naming import Naming
@@ -72,7 +73,7 @@ def _walked(model: keras.Model, moment: Moment, *, nearest: bool = False) -> Wal
     hooks = Hooks(model, recorder)
     batch = keras.tree.map_structure(without_optional, moment.batch)
     data = dict(named_tensors(batch))
-    with put_back(moment), eager_functions():
+    with put_back(moment), eager_functions(model):
         moment.restore()
         recorder.start()
         hooks.after_loss = None if nearest else lambda: _stop_if_spoiled(hooks, recorder)
@@ -179,11 +180,13 @@ def put_back(moment: Moment) -> Iterator[None]:
 
 
 @contextmanager
-def eager_functions() -> Iterator[None]:
-    """Run functions that the user compiled operation by operation too."""
+def eager_functions(model: keras.Model) -> Iterator[None]:
+    """Run functions that the user compiled operation by operation too, with the arithmetic of what compiles them."""
     before = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
+    compiled_by_xla = model.jit_compile and not model.run_eagerly
     try:
-        yield
+        with derivatives_as_xla_has_them() if compiled_by_xla else nullcontext():
+            yield
     finally:
         tf.config.run_functions_eagerly(before)

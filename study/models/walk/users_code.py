@@ -29,7 +29,10 @@ LIBRARIES = (
 )
 
 ROUNDABOUT = frozenset(
-    {"error_handler", "op_dispatch_handler", "wrapper", "wrapped_fn", "binary_op_wrapper", "__call__"}
+    {
+        *("error_handler", "op_dispatch_handler", "wrapper", "wrapped_fn", "__call__"),
+        *("binary_op_wrapper", "r_binary_op_wrapper"),
+    }
 )
 """Functions of the libraries between a user's line and the one called there."""
 

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
+from study.trial.model_sentence import sentence
 from tests.models.small import compiled, constant, fresh, onset_of, sequences
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -140,6 +141,28 @@ def test_the_derivative_of_the_branch_that_was_not_chosen_is_told() -> None:
     assert onset.row == 0
 
 
+@pytest.mark.usefixtures("xla")
+@pytest.mark.parametrize(
+    ("function", "phase", "tensor"),
+    [
+        (lambda v: ops.where(v > 0, ops.sqrt(v), 0.0), "backward", "gradient of singular/sqrt"),
+        # Their derivatives are made of what they gave, which is infinite.
+        (lambda v: ops.where(v > 0, ops.rsqrt(v), 0.0), "forward", "rsqrt"),
+        (lambda v: ops.where(v > 0, ops.reciprocal(v), 0.0), "forward", "reciprocal"),
+    ],
+)
+def test_a_derivative_that_only_xla_has_not_finite_is_told_where_xla_compiles(
+    function: Any, phase: str, tensor: str
+) -> None:
+    x = table(fresh())
+    model = singular(function)
+    assert onset_of(compiled(model, jit_compile=False), x, x[:, :1]) is None
+    onset = onset_of(compiled(model, jit_compile=True), x, x[:, :1])
+    assert onset is not None
+    assert (onset.phase, onset.layer, onset.tensor) == (phase, "singular", tensor)
+    assert (onset.row, onset.warning) == (0, None)
+
+
 def test_a_number_that_was_not_chosen_is_told_where_the_derivative_uses_it() -> None:
     x = table(fresh())
     onset = onset_of(singular(lambda v: ops.where(v > 0, ops.exp(v + 100), v)), x, x[:, :1])
@@ -260,3 +283,4 @@ def test_a_weight_that_was_never_finite_is_told_in_the_layer_that_reads_it() -> 
     assert onset is not None
     assert (onset.phase, onset.layer, onset.tensor) == ("forward", "out", "sequential/out/kernel")
     assert onset.index == (2, 0)
+    assert sentence(onset) == "At update 1 sequential/out/kernel was NaN already before it (index 2, 0)."

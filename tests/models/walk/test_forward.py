@@ -326,3 +326,12 @@ def test_masks_states_and_directions_count_timesteps_as_the_data_do() -> None:
         told.append(onset.timestep)
     # About 3, 6e12, 1e25, 2e37 and beyond: the fifth step of those that are not masked.
     assert told == [9, 9, 10, 10]
+
+
+def test_an_operand_is_not_called_by_a_constant_that_it_was_multiplied_by() -> None:
+    inputs = keras.Input((4,))
+    halved = layers.Lambda(lambda v: 1 / (2 * ops.maximum(v, 0.0)), name="halved")(inputs)
+    model = compiled(keras.Model(inputs, layers.Dense(1)(halved)))
+    onset = onset_of(model, -np.ones((8, 4), "float32"), np.zeros((8, 1)))
+    assert onset is not None
+    assert (onset.layer, onset.tensor, onset.operands) == ("halved", "truediv", {"x": 1.0, "y": 0.0})
