@@ -157,7 +157,7 @@ def workers_started_by_hand(folder: Path, *, count: int) -> Iterator[tuple[str, 
         ]
         try:
             with distributed.Client(address, set_as_default=False) as client:
-                client.wait_for_workers(count, timeout=60)
+                client.wait_for_workers(count, timeout=180)
             yield address, {process.pid for process in processes}
         finally:
             for process in processes:
