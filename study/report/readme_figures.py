@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,14 @@ from study.trial.errors import UserError
 from study.trial.folders import checkout, project_folder
 
 if TYPE_CHECKING:
+    from study.models.file import ModelFile
     from study.report.figures.drawing import Drawing
 
 STUDY = "recorded:card"
 NOTEBOOK_SECONDS = 600
+
+PIXELS_AN_INCH = 72
+"""Of a page's figures."""
 
 
 def drawings(study: str = STUDY) -> tuple[Drawing, Drawing]:
@@ -49,9 +53,33 @@ def write_readme_figures(folder: Path | None = None, *, study: str = STUDY) -> t
     Raises:
         UserError: No such study or folder, or a study with nothing to draw.
     """
+    return tuple(drawing.save(folder or _images()) for drawing in drawings(study))
+
+
+def write_layer_map(model: ModelFile, assignments: Sequence[str], folder: Path | None = None) -> Path:
+    """Train a model file and write the map of its layers as a PNG that is named as the file.
+
+    Args:
+        model: The model file.
+        assignments: Values of its axes, `name=value`.
+        folder: As of `write_readme_figures`.
+
+    Raises:
+        UserError: No such folder, or a model that cannot be trained.
+    """
+    from study.models.anatomy import anatomy_of
+    from study.models.signature import design_of
+    from study.report.figures.layer_map import drawing
+
+    design = design_of(model)
+    config = design.config(design.axes.parse_assignments(assignments), where="--set")
+    picture = drawing(anatomy_of(config, file=model), name=Path(model.name).stem)
+    return picture.save(folder or _images(), dpi=2 * PIXELS_AN_INCH)
+
+
+def _images() -> Path:
     top = checkout()
-    where = folder or (top / "notebooks" / "images" if top else Path.cwd())
-    return tuple(drawing.save(where) for drawing in drawings(study))
+    return top / "notebooks" / "images" if top else Path.cwd()
 
 
 def notebooks() -> tuple[Path, ...]:

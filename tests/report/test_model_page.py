@@ -14,6 +14,7 @@ from study.models.signature import design_of
 from study.report.anatomy import page_text
 from study.report.page_task import draw_of_model
 from study.report.pages.anatomy import About, render
+from study.report.readme_figures import write_layer_map
 from study.trial.anatomy import TrialAnatomy
 from study.trial.model_sentence import verdict
 from tests.models.files import BUILD, DATA, file_of
@@ -135,3 +136,9 @@ def test_a_model_that_cannot_be_repeated_has_a_page_that_says_so(tmp_path: Path)
     page = Page(render(found, About(title="graph only")))
     assert "could not be repeated operation by operation" in page.text
     assert "only in a graph" in page.text
+
+
+def test_a_picture_of_the_layers_is_written_for_a_readme(file: ModelFile, tmp_path: Path) -> None:
+    path = write_layer_map(file, ["learning_rate=1e37", "updates=3", "batch_size=20"], tmp_path)
+    assert path == tmp_path / "my_model.png"
+    assert int.from_bytes(path.read_bytes()[16:20], "big") == 1660  # twice the width of a README

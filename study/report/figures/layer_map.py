@@ -13,11 +13,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
 from study.report.figures.anatomy import GREY, INFINITE, NAN, VERMILION, as_svg, empty_figure, power
+from study.report.figures.drawing import Drawing, styled
 from study.trial.anatomy import Anatomy, Snapshot
 from study.trial.reduction import Statistics
 
-ROW, WIDTH, NAMES = 30, 1160, 400
-"""Pixels: height of a row, width of the map, width of the names."""
+ROW, WIDTH, NARROW = 30, 1160, 830
+"""Pixels: height of a row, width of the map on a page, and in a README."""
 
 COLUMNS = ("output", "gradient", "weights")
 TITLES = ("largest |output|", "largest |gradient of the output|", "largest |weight|")
@@ -41,15 +42,17 @@ class _Row:
     """Snapshot -> of each column."""
 
 
-def layer_map(anatomy: Anatomy) -> Figure:
+def layer_map(anatomy: Anatomy, *, width: int = WIDTH) -> Figure:
     """A row a layer, and in three columns how large its output, the gradient of it and its weights are.
 
     Args:
         anatomy: Of a user's model, with at least one snapshot.
+        width: Pixels.
     """
+    names = round(0.345 * width)
     rows = list(_rows(anatomy))
     height = 40 + ROW * len(rows) + 48
-    figure = empty_figure(WIDTH, height, left=NAMES, right=18, top=40, bottom=48)
+    figure = empty_figure(width, height, left=names, right=18, top=40, bottom=48)
     columns: Any = figure.subplots(1, 3, sharey=True, gridspec_kw={"wspace": 0.09})
     marked = _marked(anatomy, rows)
     for place, axes in enumerate(columns):
@@ -57,7 +60,7 @@ def layer_map(anatomy: Anatomy) -> Figure:
     left = columns[0]
     left.set_ylim(len(rows) - 0.5, -0.5)
     for number, row in enumerate(rows):
-        across = -(NAMES - 12) / (left.bbox.width / figure.dpi * 72)
+        across = -(names - 12) / (left.bbox.width / figure.dpi * 72)
         one = left.get_yaxis_transform()
         bold = "bold" if marked is not None and number == marked[0] else "normal"
         left.text(
@@ -75,6 +78,18 @@ def layer_map(anatomy: Anatomy) -> Figure:
 
 
 drawn = as_svg(layer_map)
+
+
+def drawing(anatomy: Anatomy, *, name: str) -> Drawing:
+    """The map for a README.
+
+    Args:
+        anatomy: Of a trial of a model file.
+        name: Of the picture's file.
+    """
+    with styled():
+        figure = layer_map(anatomy, width=NARROW) if anatomy.snapshots else None
+    return Drawing(name=name, figure=figure, caption="; ".join(anatomy.notes) or "The layers, and the one that broke.")
 
 
 def _rows(anatomy: Anatomy) -> Iterator[_Row]:
@@ -194,11 +209,12 @@ def _points(axes: Axes, rows: Sequence[_Row], snapshot: Snapshot, place: int) ->
             clip_on=False,
             zorder=4,
         )
-        axes.text(
-            0.955,
-            number,
+        axes.annotate(
             _share(found.nonfinite),
-            transform=axes.get_yaxis_transform(),
+            (0.985, number),
+            xycoords=axes.get_yaxis_transform(),
+            xytext=(-8, 0),
+            textcoords="offset points",
             ha="right",
             va="center",
             fontsize=11,
