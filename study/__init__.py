@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from study.engine import run
-    from study.models.watch import NaNWatch
     from study.report.tables import load as load_study
+    from study.report.watch import NaNWatch
     from study.trial.config import TrialConfig
     from study.trial.result import TrialResult
 
@@ -27,7 +27,7 @@ __version__ = "0.1.0"
 __all__ = ["NaNWatch", "TrialConfig", "TrialResult", "__version__", "load_study", "run"]
 
 _PUBLIC = {
-    "NaNWatch": ("study.models.watch", "NaNWatch"),
+    "NaNWatch": ("study.report.watch", "NaNWatch"),
     "TrialConfig": ("study.trial.config", "TrialConfig"),
     "TrialResult": ("study.trial.result", "TrialResult"),
     "load_study": ("study.report.tables", "load"),

@@ -166,6 +166,19 @@ def test_other_rooms_take_from_tracking_its_public_names_alone() -> None:
     assert inside == set()
 
 
+def test_a_watch_leaves_the_settings_of_tensorflow_as_the_user_has_them() -> None:
+    """`study.engine.runtime` makes operations deterministic when it is imported."""
+    reached, queue = set(), ["study.report.watch"]
+    while queue:
+        module = queue.pop()
+        reached.add(module)
+        packages = [module.rpartition(".")[0]]
+        of = [found.of for found in IMPORTS if found.by == module and found.kind == "top"]
+        queue += [name for name in (*packages, *of) if name in SOURCES and name not in reached]
+    assert "study.models.watch" in reached
+    assert "study.engine.runtime" not in reached
+
+
 def test_a_circle_would_be_found() -> None:
     graph = {"a": {"b"}, "b": {"c"}, "c": {"a"}}
     with pytest.raises(CycleError) as caught:

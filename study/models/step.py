@@ -17,6 +17,7 @@ from keras import Model
 
 from study.models.moment import Batch, Moment, Variable, now
 from study.models.state import trained_state, weights_of
+from study.trial.anatomy import AFTER, AT, BEFORE, LAST
 
 Tensor: TypeAlias = Any
 Logs: TypeAlias = Mapping[str, Any]
@@ -195,6 +196,25 @@ class WatchedStep:
         named = [value for name, value in logs.items() if _is_loss(name)]
         value = logs["loss"] if "loss" in logs else named[0] if named else float("nan")
         return tf.cast(tf.convert_to_tensor(value), tf.float32)
+
+
+def moments_around(step: WatchedStep, event: Event | None, *, diverged: bool) -> Iterator[tuple[str, Moment]]:
+    """What the updates that a page shows start from, by the names of its snapshots.
+
+    Args:
+        step: What did the updates.
+        event: The first that was not finite.
+        diverged: Whether the last one was the event that ended the training.
+    """
+    assert step.moment is not None
+    if event is None and not diverged:
+        yield LAST, step.moment
+        return
+    before = step.before if event is None else event.before
+    if before is not None:
+        yield BEFORE, before
+    yield AT, step.moment if event is None else event.moment
+    yield AFTER, step.left() if event is None else event.after
 
 
 def _is_loss(name: str) -> bool:

@@ -20,8 +20,7 @@ from study.models.finding import onset_of
 from study.models.moment import Moment
 from study.models.onset import ModelOnset
 from study.models.prepared import Prepared, prepare
-from study.models.step import Event, WatchedStep
-from study.trial.anatomy import AFTER, AT, BEFORE, LAST
+from study.models.step import Event, WatchedStep, moments_around
 from study.trial.divergence import NONFINITE, Divergence
 from study.trial.model_design import ENGINE, ModelConfig
 from study.trial.outcome import far_above
@@ -136,25 +135,6 @@ def train(
     diverged = divergence.happened(loss[-1])
     around = tuple(moments_around(loop.step, event, diverged=diverged))
     return Trained(loss=loss, diverged=diverged, onset=onset, event=event, around=around)
-
-
-def moments_around(step: WatchedStep, event: Event | None, *, diverged: bool) -> Iterator[tuple[str, Moment]]:
-    """What the updates that a page shows start from, by the names of its snapshots.
-
-    Args:
-        step: What did the updates.
-        event: The first that was not finite.
-        diverged: Whether the last one was the event that ended the training.
-    """
-    assert step.moment is not None
-    if event is None and not diverged:
-        yield LAST, step.moment
-        return
-    before = step.before if event is None else event.before
-    if before is not None:
-        yield BEFORE, before
-    yield AT, step.moment if event is None else event.moment
-    yield AFTER, step.left() if event is None else event.after
 
 
 class _Loop:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,22 +13,20 @@ from study.models.finding import onset_of
 from study.models.moment import Moment
 from study.models.onset import ModelOnset
 from study.models.rows import Arrays, arrays_of_fit, rows_of
-from study.models.step import Event, Logs, WatchedStep
+from study.models.step import Event, Logs, WatchedStep, moments_around
 from study.models.walk import Walk
 from study.trial.model_sentence import sentence
 
+LOSSES = 1000
+"""Whose losses are kept."""
 
-class NaNWatch(keras.callbacks.Callback):  # type: ignore[misc]
+
+class Watch(keras.callbacks.Callback):  # type: ignore[misc]
     """Stops a training at the first update whose loss, or a weight after it, is not finite.
 
     It finds the first number that was not finite, by repeating that one update, and prints it in a sentence. A healthy
-    training computes the same numbers with it and without it, to the last bit.
-
-    ```python
-    watch = NaNWatch()
-    model.fit(x, y, callbacks=[watch])
-    watch.onset, watch.sentence
-    ```
+    training computes the same numbers with it and without it, to the last bit. Beside the training it keeps what its
+    last two updates started from: a copy of all variables for each.
 
     Args:
         verbose: Print the sentence.
@@ -36,6 +35,7 @@ class NaNWatch(keras.callbacks.Callback):  # type: ignore[misc]
         onset: The first number that was not finite; None where all were.
         sentence: The onset in words; None where there is none.
         before: What the update of the onset started from.
+        losses: Numbers of the last updates, and the loss that Keras reported after each: the mean over the epoch.
         walk: What was computed when it was repeated.
 
     Raises:
@@ -48,6 +48,8 @@ class NaNWatch(keras.callbacks.Callback):  # type: ignore[misc]
         self.onset: ModelOnset | None = None
         self.before: Moment | None = None
         self.walk: Walk | None = None
+        self.losses: deque[tuple[int, Any]] = deque(maxlen=LOSSES)
+        self._event: Event | None = None
         self._function: _Watched | None = None
         self._arrays: Arrays | None = None
 
@@ -60,7 +62,8 @@ class NaNWatch(keras.callbacks.Callback):  # type: ignore[misc]
             raise RuntimeError(
                 f"NaNWatch watches Keras on TensorFlow, and this Keras runs on {keras.backend.backend()}"
             )
-        self.onset = self.before = self.walk = None
+        self.onset = self.before = self.walk = self._event = None
+        self.losses.clear()
         self._arrays = arrays_of_fit()
         self._function = self._watched(self._function)
         self._function.step.start_over()
@@ -71,10 +74,14 @@ class NaNWatch(keras.callbacks.Callback):  # type: ignore[misc]
             self._function.expected = True
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        event = None if self._function is None else self._function.step.event
+        step = None if self._function is None else self._function.step
+        if step is not None and logs is not None and "loss" in logs:
+            self.losses.append((step.updates, logs["loss"]))
+        event = None if step is None else step.event
         if event is None or self.onset is not None:
             return
         self.model.stop_training = True
+        self._event = event
         self.before = event.moment
         onset, self.walk = onset_of(self.model, event)
         self.onset = self._row_found(onset, event)
@@ -85,6 +92,17 @@ class NaNWatch(keras.callbacks.Callback):  # type: ignore[misc]
         if self._function is not None:
             self.model.train_function = self._function.step.original
         self._arrays = None
+
+    @property
+    def updates(self) -> int:
+        """How many the last training did."""
+        return 0 if self._function is None else self._function.step.updates
+
+    def around(self) -> Sequence[tuple[str, Moment]]:
+        """What the updates around the onset start from, or the last update, by the names of a page's snapshots."""
+        if self._function is None or self._function.step.moment is None:
+            return ()
+        return tuple(moments_around(self._function.step, self._event, diverged=False))
 
     def _watched(self, before: _Watched | None) -> _Watched:
         """What stands in for Keras's function: the one of the last training, unless the model was compiled since."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from study import NaNWatch
 from study.models.onset import ModelOnset
-from study.models.watch import NaNWatch
 from tests.models.random_models import BATCH, SAMPLES, Place, drawn, looked_for
 
 EPOCHS = 2

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from study import NaNWatch
 from study.models.onset import ModelOnset
-from study.models.watch import NaNWatch
 
 
 def fresh(seed: int = 0, *, policy: str = "float32") -> np.random.Generator:

@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from study import NaNWatch
 from study.models.step import WatchedStep
-from study.models.watch import NaNWatch
 from tests.models.small import compiled, fresh, recurrent, sequences
 
 

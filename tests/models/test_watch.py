@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
-from study.models.watch import NaNWatch
+from study import NaNWatch
 from tests.models.small import compiled, constant, fresh, sequences
 
 ROW, TIMESTEP = 41, 5

@@ -114,8 +114,8 @@ class Story:
     described: str
     configuration: Sequence[tuple[str, str, bool]]
     """Names, values, and whether those are other than the defaults."""
-    defaults: str
-    """What the defaults are of."""
+    defaults: str | None = None
+    """What the defaults are of; None where there are none."""
     losses: Sequence[tuple[int, float]]
     """By update, as far as they are known."""
     loss: str = "Loss"
