@@ -5,20 +5,23 @@ The shape of the file is checked first (`study.claims.shape`), then what it mean
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from study.claims.contrast import CLAIMS, Arm, Claims, Contrast, Scale, Statistic, label_of
-from study.claims.shape import ClaimsFile, ContrastEntry, ScaleEntry
+from study.claims.contrast import CLAIMS, Arm, Claims, Contrast, Remedy, Scale, Statistic, label_of
+from study.claims.shape import ClaimsFile, ContrastEntry, RemedyEntry, ScaleEntry
 from study.space.yaml_file import Place, checked, read_mapping, reason, shown
 from study.trial.axes import NOT_OF_A_MODEL, AxisValue
 from study.trial.config import EXAMPLE
 from study.trial.errors import UserError
 
 FILE = "claims.yaml"
-ARMS: dict[Statistic, str] = {"share": "at least 1", "order": "at least 2", "gain": "exactly 4", "repeat": "at least 1"}
+ARMS: dict[Statistic, str] = {"share": "at least 1", "order": "exactly 2", "gain": "exactly 4", "repeat": "at least 1"}
 """How many arms a statistic compares."""
+
+LISTS = ("contrasts", "remedies")
+"""Keys of the file whose entries have names of their own."""
 
 
 def find_claims(folders: tuple[Path, ...]) -> Path:
@@ -67,12 +70,13 @@ def _place(way: Place, content: dict[Any, Any]) -> str:
     """Where a mistake is: a contrast is named by its id, and its arms are not numbered."""
     if not way:
         return "file"
-    if way[0] != "contrasts" or len(way) == 1:
+    part = str(way[0])
+    if part not in LISTS or len(way) == 1:
         return ".".join(map(str, way))
-    entry = content["contrasts"][int(way[1])]
+    entry = content[part][int(way[1])]
     name = entry.get("id") if isinstance(entry, dict) else None
     if not isinstance(name, str) or way[2:] == ("id",):
-        return "contrasts"
+        return part
     return ".".join([name, *(step for step in way[2:] if isinstance(step, str))])
 
 
@@ -84,16 +88,25 @@ class _AtScale:
         self._scale = scale
 
     def claims(self, file: ClaimsFile) -> Claims:
-        contrasts = [self._contrast(entry, file.scales.at(self._scale)) for entry in file.contrasts]
-        ids = [contrast.id for contrast in contrasts]
-        twice = next((name for index, name in enumerate(ids) if name in ids[:index]), None)
-        if twice is not None:
-            raise self._wrong("contrasts", f"{twice} is given twice")
+        scale = file.scales.at(self._scale)
+        contrasts = [self._contrast(entry, scale) for entry in file.contrasts]
+        remedies = [self._remedy(entry, scale) for entry in file.remedies]
+        for part, ids in (("contrasts", [c.id for c in contrasts]), ("remedies", [r.id for r in remedies])):
+            twice = next((name for index, name in enumerate(ids) if name in ids[:index]), None)
+            if twice is not None:
+                raise self._wrong(part, f"{twice} is given twice")
         missing = [claim for claim in CLAIMS if claim not in {contrast.claim for contrast in contrasts}]
         if missing:
             raise self._wrong("contrasts", f"none is about {missing[0]}; every claim from C1 to {CLAIMS[-1]} needs one")
         return Claims(
-            scale=self._scale, about=file.about, alpha=file.alpha, contrasts=tuple(contrasts), source=self._source
+            scale=self._scale,
+            about=file.about,
+            alpha=file.alpha,
+            bound=file.bound,
+            equivalence=file.equivalence,
+            contrasts=tuple(contrasts),
+            remedies=tuple(remedies),
+            source=self._source,
         )
 
     def _wrong(self, place: str, problem: str) -> UserError:
@@ -113,18 +126,44 @@ class _AtScale:
             statistic=entry.statistic,
             arms=self._arms(name, entry.statistic, _first(here.arms, entry.arms, []), common),
             control=None if control is None else self._arm(f"{name}.control", control, common),
+            quantifier=entry.quantifier,
             event=entry.event,
             measure=entry.measure,
-            side=entry.side,
-            threshold=entry.threshold,
+            at_update=_first(here.at_update, entry.at_update, None),
+            trainer=entry.trainer,
+            return_sequences=entry.return_sequences,
+            threads=entry.threads,
             updates=_first(here.updates, entry.updates, scale.updates),
-            replicates=_first(here.replicates, entry.replicates, scale.replicates),
+            replicates=(replicates := _first(here.replicates, entry.replicates, scale.replicates)),
+            look=_first(here.look, entry.look, replicates),
             runs=entry.runs,
             under=entry.under,
         )
-        for arm in contrast.all_arms:
-            EXAMPLE.config(arm.values, where=f"{self._source}: {name}: {arm.label}")
+        if contrast.look > contrast.replicates:
+            raise self._wrong(
+                f"{name}.look", f"takes at most the {contrast.replicates} replicates, not {contrast.look}"
+            )
+        self._check(name, contrast.all_arms)
         return contrast
+
+    def _remedy(self, entry: RemedyEntry, scale: ScaleEntry) -> Remedy:
+        common = self._values("fixed of the scale", scale.fixed)
+        remedy = Remedy(
+            id=entry.id,
+            statement=entry.statement,
+            arm=self._arm(f"{entry.id}.remedy", entry.remedy, common),
+            beside=self._arm(f"{entry.id}.beside", entry.beside, common),
+            updates=scale.updates,
+            replicates=scale.replicates,
+        )
+        if remedy.arm.values == remedy.beside.values:
+            raise self._wrong(f"{entry.id}.remedy", "sets nothing that the model without it has not")
+        self._check(entry.id, remedy.arms)
+        return remedy
+
+    def _check(self, name: str, arms: Iterable[Arm]) -> None:
+        for arm in arms:
+            EXAMPLE.config(arm.values, where=f"{self._source}: {name}: {arm.label}")
 
     def _arms(
         self, name: str, statistic: Statistic, given: list[dict[Any, Any]], common: Mapping[str, AxisValue]

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
-from typing import Any
 
 import pandas as pd
 from rich.console import Console
-from rich.padding import Padding
-from rich.text import Text
 
-from study.claims.contrast import Claims, Contrast, seeds_of, trials_of
-from study.claims.verdicts import LOSSES, VERDICTS, Verdicts, verdicts
+from study.claims.comparisons import GROWTH_AT
+from study.claims.contrast import Claims, Contrast, trials_of, trials_of_remedies, without_budget
+from study.claims.keras_runs import fit
+from study.claims.remedies import ranked_remedies
+from study.claims.samples import Trials
+from study.claims.show import show, show_remedies
+from study.claims.verdicts import Verdicts, contrast_samples, decided, verdicts
 from study.space.search_space import SearchSpace
 from study.sweep.loop import run_sweep
 from study.sweep.options import SweepOptions
 from study.sweep.workers.base import OpenWorkers
-from study.tracking import attach, read_trial
-from study.trial.config import EXAMPLE, Semantics
+from study.tracking import KERAS_RUNS, REMEDIES, attach, read_kept, read_metric
+from study.trial.config import Semantics, TrialConfig
 from study.trial.errors import UserError
 from study.trial.home import Home
-
-INDENT = 6
-STYLES = {"supported": "green", "contradicted": "red", "not resolved": "yellow"}
 
 
 def choose(claims: Claims, *, only: Collection[str] = (), replicates: int | None = None) -> tuple[Contrast, ...]:
@@ -46,127 +45,157 @@ def choose(claims: Claims, *, only: Collection[str] = (), replicates: int | None
         if name not in known:
             raise UserError(f"--only {name}: is not in {claims.source}; there are {', '.join(_ids(claims.contrasts))}")
     chosen = [c for c in claims.contrasts if not only or c.id in only or c.claim in only]
-    return tuple(replace(c, replicates=replicates or c.replicates) for c in chosen)
+    return tuple(_with(contrast, replicates) for contrast in chosen)
 
 
-def run_claims(
-    claims: Claims,
-    options: SweepOptions,
-    *,
-    semantics: Sequence[Semantics],
-    home: Home,
-    console: Console,
-    only: Collection[str] = (),
-    replicates: int | None = None,
-    stop: Event | None = None,
-    workers: OpenWorkers | None = None,
-) -> Verdicts | None:
-    """Run the trials that are not finished yet, then judge, show and keep.
-
-    The family that verdicts are corrected for is always the whole file's: what was not run counts as not resolved.
-
-    Args:
-        claims: The contrasts, at their scale.
-        options: How to run the sweep; its seed is that of the replicates' seeds.
-        semantics: Those to run and judge.
-        home: Where to keep it.
-        console: Where to show it.
-        only: As for `choose`.
-        replicates: As for `choose`.
-        stop: As for `run_sweep`.
-        workers: As for `run_sweep`.
-
-    Returns:
-        The verdicts on all contrasts of the file; None where it was stopped before all trials were finished.
-
-    Raises:
-        UserError: As of `run_sweep` and `choose`.
-    """
-    chosen = choose(claims, only=only, replicates=replicates)
-    judged = replace(claims, contrasts=choose(claims, replicates=replicates))
-    trials = trials_of(chosen, semantics=semantics, seed=options.seed)
-    if not trials:
-        raise UserError(f"--only {' '.join(only)}: is not asked under {' or '.join(semantics)}; see {claims.source}")
-    space = SearchSpace.listed(trials, about=claims.about, source=claims.source)
-    report = run_sweep(space, options, home=home, console=console, stop=stop, workers=workers)
-    if report.interrupted:
-        return None
-    table = with_losses(report.table, judged.contrasts, uri=home.tracking_uri, seed=options.seed)
-    found = verdicts(judged, table, semantics=semantics, seed=options.seed)
-    show(found, chosen, console=console)
-    keep(found, uri=home.tracking_uri, study=options.name, source=Path(claims.source))
-    return found
+def _with(contrast: Contrast, replicates: int | None) -> Contrast:
+    if replicates is None:
+        return contrast
+    return replace(contrast, replicates=replicates, look=min(contrast.look, replicates))
 
 
-def with_losses(table: pd.DataFrame, contrasts: Iterable[Contrast], *, uri: str, seed: int) -> pd.DataFrame:
-    """The results table with a fingerprint of all losses where reproducibility is asked about."""
-    seeds = {
-        value
-        for contrast in contrasts
-        if contrast.statistic == "repeat"
-        for value in seeds_of(contrast.replicates, seed=seed)
-    }
-    axes = list(EXAMPLE.axes.columns)
-    asked = (table["outcome"] != "failed") & table["seed"].isin(seeds) & table.duplicated(axes, keep=False)
-    prints = {run_id: _fingerprint(read_trial(run_id, uri=uri).loss) for run_id in table.loc[asked, "run_id"]}
-    return table.assign(**{LOSSES: table["run_id"].map(prints)})
+@dataclass(frozen=True, kw_only=True)
+class ClaimsRun:
+    """Runs what a file of claims asks, and keeps what came of it with the study's parent run."""
 
+    claims: Claims
+    options: SweepOptions
+    """How to run the sweep; its seed is that of the replicates' seeds."""
+    semantics: Sequence[Semantics]
+    """Those to run and judge."""
+    home: Home
+    """Where to keep it."""
+    console: Console
+    """Where to show it."""
+    stop: Event | None = None
+    """As for `run_sweep`."""
+    workers: OpenWorkers | None = None
+    """As for `run_sweep`."""
 
-def _fingerprint(losses: Sequence[float]) -> str:
-    return hashlib.sha256(" ".join(map(str, losses)).encode()).hexdigest()
+    def verdicts(self, *, only: Collection[str] = (), replicates: int | None = None) -> Verdicts | None:
+        """Run the trials that are not finished yet, then judge, show and keep.
 
+        The family that verdicts are corrected for is always the whole file's: what was not run counts as not resolved.
+        Of contrasts that one case decides the seeds of their look are run first, and the others where it has not.
 
-def keep(found: Verdicts, *, uri: str, study: str, source: Path) -> None:
-    """Keep the verdicts with the study's parent run: tables and the file of claims as artifacts, verdicts as tags."""
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        for stem, table in (("claims", found.contrasts), ("claims_arms", found.arms)):
-            table.to_csv(folder / f"{stem}.csv", index=False)
-            table.to_parquet(folder / f"{stem}.parquet", index=False)
-        (folder / "claims.yaml").write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+        Args:
+            only: As for `choose`.
+            replicates: As for `choose`.
+
+        Returns:
+            The verdicts on all contrasts of the file; None where it was stopped before all trials were finished.
+
+        Raises:
+            UserError: As of `run_sweep`, `choose` and `study.claims.keras_runs.fit`.
+        """
+        chosen = choose(self.claims, only=only, replicates=replicates)
+        judged = replace(self.claims, contrasts=choose(self.claims, replicates=replicates))
+        seed, semantics = self.options.seed, self.semantics
+        first = trials_of(
+            chosen, semantics=semantics, seed=seed, short=lambda contrast, _: contrast.quantifier != "mostly"
+        )
+        if not first:
+            raise UserError(
+                f"--only {' '.join(only)}: is not asked under {' or '.join(semantics)}; see {self.claims.source}"
+            )
+        table = self._trained(first)
+        if table is None:
+            return None
+        settled = decided(judged, table, semantics=semantics, seed=seed)
+        every = trials_of(chosen, semantics=semantics, seed=seed, short=lambda c, under: (c.id, under) in settled)
+        if len(every) > len(first):
+            table = self._trained(_longest([*first, *every]))
+        if table is None:
+            return None
+        uri, study = self.home.tracking_uri, self.options.name
+        kept = read_kept(uri=uri, study=study, name=KERAS_RUNS)
+        asked = chosen if "keras-3" in semantics else ()
+        fits = fit(asked, seed=seed, known=kept, stop=self.stop)
+        if self.stop is not None and self.stop.is_set():
+            return None
+        table = with_growth(table, judged, semantics=semantics, uri=uri, seed=seed)
+        found = verdicts(judged, table, semantics=semantics, seed=seed, keras_runs=fits)
+        show(found, chosen, console=self.console)
         tags = {f"verdict.{row.claim}.{row.semantics}": str(row.verdict) for row in found.claims.itertuples()}
-        attach(uri=uri, study=study, folder=folder, tags=tags)
+        self._keep({"claims": found.contrasts, "claims_arms": found.arms, KERAS_RUNS: fits}, tags=tags)
+        return found
+
+    def remedies(self, *, replicates: int | None = None) -> pd.DataFrame | None:
+        """Run the trials of the remedies that are not finished yet, then rank, show and keep.
+
+        Args:
+            replicates: As for `choose`.
+
+        Returns:
+            As `study.claims.remedies.ranked_remedies`; None where it was stopped before all trials were finished.
+
+        Raises:
+            UserError: As of `run_sweep`.
+        """
+        asked = tuple(replace(one, replicates=replicates or one.replicates) for one in self.claims.remedies)
+        seed = self.options.seed
+        table = self._trained(trials_of_remedies(asked, semantics=self.semantics, seed=seed))
+        if table is None:
+            return None
+        ranked = ranked_remedies(replace(self.claims, remedies=asked), table, semantics=self.semantics, seed=seed)
+        show_remedies(ranked, console=self.console)
+        self._keep({REMEDIES: ranked}, tags={})
+        return ranked
+
+    def _trained(self, trials: Sequence[TrialConfig]) -> pd.DataFrame | None:
+        """The study's table with these trials finished; None where it was stopped before."""
+        space = SearchSpace.listed(trials, about=self.claims.about, source=self.claims.source)
+        report = run_sweep(
+            space, self.options, home=self.home, console=self.console, stop=self.stop, workers=self.workers
+        )
+        return None if report.interrupted else report.table
+
+    def _keep(self, tables: Mapping[str, pd.DataFrame], *, tags: Mapping[str, str]) -> None:
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            for stem, table in tables.items():
+                table.to_csv(folder / f"{stem}.csv", index=False)
+                table.to_parquet(folder / f"{stem}.parquet", index=False)
+            (folder / "claims.yaml").write_text(Path(self.claims.source).read_text(encoding="utf-8"), encoding="utf-8")
+            attach(uri=self.home.tracking_uri, study=self.options.name, folder=folder, tags=tags)
 
 
-def show(found: Verdicts, chosen: Iterable[Contrast], *, console: Console) -> None:
-    """Print the verdicts on the chosen contrasts, semantics by semantics, and the counts by claim."""
-    ids = set(_ids(chosen))
-    for under, rows in found.contrasts[found.contrasts["contrast"].isin(ids)].groupby("semantics", sort=False):
-        console.print(f"\nClaims under {under}", style="bold", highlight=False)
-        for row in rows.to_dict("records"):
-            arms = found.arms[(found.arms["semantics"] == under) & (found.arms["contrast"] == row["contrast"])]
-            console.print(_headline(row))
-            console.print(Padding(_details(row, arms), (0, 0, 0, INDENT)))
-        counts = found.claims[(found.claims["semantics"] == under) & found.claims["claim"].isin(set(rows["claim"]))]
-        tally = ", ".join(f"{(counts['verdict'] == verdict).sum()} {verdict}" for verdict in VERDICTS)
-        console.print(f"{len(counts)} claims under {under}: {tally}", style="bold", highlight=False)
-    console.print(
-        "\nk/n: of n trials or seeds, k go as said, in the arm that decides; with the 95% interval of the share; "
-        "p: after Holm's correction, over all contrasts of the file; median: of the time to NaN, by arm",
-        style="dim",
-        highlight=False,
-    )
+def _longest(trials: Iterable[TrialConfig]) -> list[TrialConfig]:
+    """Each trial once, with the largest budget that it is asked with."""
+    found: dict[TrialConfig, TrialConfig] = {}
+    for trial in trials:
+        key = without_budget(trial)
+        if key not in found or found[key].updates < trial.updates:
+            found[key] = trial
+    return list(found.values())
 
 
-def _headline(row: Mapping[Any, Any]) -> Text:
-    threshold = (
-        f"{row['side']} {row['threshold']:g}" if row["side"] != "ever" else f"at all, or below {row['threshold']:g}"
-    )
-    share = f"{row['successes']}/{row['observations']} ({row['low']:.2f} to {row['high']:.2f}; {threshold})"
-    return Text.assemble(
-        f"{row['contrast']:<{INDENT}}",
-        (f"{row['verdict']:<14}", STYLES[row["verdict"]]),
-        f"{share}, p {row['p_adjusted']:.2g}",
-    )
+def with_growth(
+    table: pd.DataFrame, claims: Claims, *, semantics: Iterable[Semantics], uri: str, seed: int
+) -> pd.DataFrame:
+    """The results table with the growth of the cell state at a contrast's update, whatever came of the trial later.
+
+    It is that of the last update before whose growth is kept, and infinite where a trial was not finite by then.
+    """
+    found: dict[str, float] = {}
+    trials = Trials(table)
+    for contrast in claims.contrasts:
+        if contrast.at_update is None:
+            continue
+        for under in set(semantics) & set(contrast.under):
+            for sample in contrast_samples(contrast, trials, under=under, seed=seed):
+                for trial in sample.trials:
+                    run_id = str(trial.row["run_id"])
+                    found[run_id] = (
+                        math.inf
+                        if trial.diverged and trial.updates <= contrast.at_update
+                        else _last(read_metric(run_id, "cell_growth", uri=uri), contrast.at_update)
+                    )
+    return table.assign(**{GROWTH_AT: table["run_id"].map(found).astype("float64")})
 
 
-def _details(row: Mapping[Any, Any], arms: pd.DataFrame) -> Text:
-    medians = [
-        f"{arm['arm']}: {'-' if pd.isna(arm['median']) else format(arm['median'], 'g')}"
-        for arm in arms.to_dict("records")
-    ]
-    note = f" [{row['note']}]" if row["note"] else ""
-    return Text.assemble(row["statement"], (f" Median {'; '.join(medians)}.", "dim"), (note, "yellow"))
+def _last(values: Mapping[int, float], update: int) -> float:
+    return values[max(at for at in values if at <= update)]
 
 
 def _ids(contrasts: Iterable[Contrast]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from study.claims.contrast import CLAIMS, Event, Measure, Scale, Side, Statistic
+from study.claims.contrast import CLAIMS, Event, Measure, Quantifier, Scale, Statistic, Trainer
 from study.space.yaml_file import Entry, WholeNumber, one_of, shown, takes, wrong, wrong_at
 from study.trial.config import Semantics
 
@@ -24,6 +24,12 @@ def _sentence(text: str) -> str:
 def _id(name: Any) -> str:
     if not isinstance(name, str) or not re.fullmatch(r"C[0-9]+[a-j]?", name) or name.rstrip("abcdefghij") not in CLAIMS:
         raise wrong(f"id takes one of C1 to {CLAIMS[-1]}, a letter behind it, not {shown(name)}")
+    return name
+
+
+def _remedy_name(name: Any) -> str:
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise wrong(f"id takes a word of small letters, digits and _, not {shown(name)}")
     return name
 
 
@@ -64,6 +70,8 @@ class Overrides(Entry):
     control: Given | None = None
     updates: Updates | None = None
     replicates: Replicates | None = None
+    look: Replicates | None = None
+    at_update: Updates | None = None
 
 
 class At(Entry):
@@ -86,10 +94,12 @@ class ContrastEntry(Overrides):
     statistic: Annotated[Statistic, one_of(Statistic)]
     arms: Annotated[list[Given], takes("a list of mappings")]
     against: Sentence
+    quantifier: Annotated[Quantifier, one_of(Quantifier)] = "mostly"
     event: Annotated[Event, one_of(Event)] = "diverged"
     measure: Annotated[Measure, one_of(Measure)] = "time_to_nan"
-    side: Annotated[Side, one_of(Side)] = "above"
-    threshold: Share = 0.5
+    trainer: Annotated[Trainer, one_of(Trainer)] = "study"
+    return_sequences: Annotated[bool, Field(strict=True), takes("true or false")] = False
+    threads: Annotated[tuple[Runs, ...], takes("a list of whole numbers")] = ()
     runs: Runs = 1
     under: Annotated[
         tuple[Annotated[Semantics, one_of(Semantics)], ...], Field(min_length=1), takes("a list of semantics")
@@ -97,15 +107,42 @@ class ContrastEntry(Overrides):
     at: Annotated[At, takes("a mapping")] = At()
 
     @model_validator(mode="after")
-    def _check_what_belongs_to_a_statistic(self) -> Self:
-        stray = next((key for key in ("control", "event", "side", "threshold") if key in self.model_fields_set), None)
-        if self.statistic != "share" and stray is not None:
-            raise wrong_at(stray, f"belongs to the statistic share, not to {self.statistic}")
-        if self.statistic != "order" and "measure" in self.model_fields_set:
-            raise wrong_at("measure", f"belongs to the statistic order, not to {self.statistic}")
+    def _check_what_belongs_to_what(self) -> Self:
+        given = self.model_fields_set
+        for keys, statistics in BELONGS:
+            stray = next((key for key in keys if key in given), None)
+            if stray is not None and self.statistic not in statistics:
+                raise wrong_at(stray, f"belongs to the statistic {' and '.join(statistics)}, not to {self.statistic}")
+        if self.statistic in ("share", "repeat") and "quantifier" not in given:
+            raise wrong(
+                f"quantifier is missing; the statistic {self.statistic} takes {', '.join(get_args(Quantifier))}"
+            )
+        if (self.measure == "cell_growth") != (self.at_update is not None):
+            raise wrong_at("at_update", "is for the measure cell_growth, which needs it")
         if (self.statistic == "repeat") != (self.runs > 1):
             raise wrong_at("runs", "takes at least 2 for the statistic repeat, and 1 for any other")
+        if self.statistic == "repeat" and self.trainer != "keras":
+            raise wrong_at("trainer", "takes keras for the statistic repeat, since the study's engine repeats itself")
+        if self.trainer != "keras" and ("return_sequences" in given or self.threads):
+            raise wrong_at("return_sequences" if self.return_sequences else "threads", "belongs to the trainer keras")
         return self
+
+
+BELONGS: tuple[tuple[tuple[str, ...], tuple[Statistic, ...]], ...] = (
+    (("control", "event"), ("share",)),
+    (("measure",), ("order",)),
+    (("quantifier",), ("share", "repeat")),
+)
+"""Keys of a contrast, and the statistics that they belong to."""
+
+
+class RemedyEntry(Entry):
+    """Something that may help: what it sets, and the model without it where that is not the example."""
+
+    id: Annotated[str, BeforeValidator(_remedy_name)]
+    statement: Sentence
+    remedy: Given
+    beside: Given = Field(default_factory=dict)
 
 
 class ClaimsFile(Entry):
@@ -113,7 +150,10 @@ class ClaimsFile(Entry):
 
     about: Sentence
     alpha: Share
+    bound: Share
+    equivalence: Share
     scales: Annotated[Scales, takes("a mapping")]
     contrasts: Annotated[
         list[Annotated[ContrastEntry, takes("a mapping")]], Field(min_length=1), takes("a list of contrasts")
     ]
+    remedies: Annotated[list[Annotated[RemedyEntry, takes("a mapping")]], takes("a list of remedies")]

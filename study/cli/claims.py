@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Under which semantics to ask.",
 )
+@click.option("--remedies", is_flag=True, help="Run and rank the remedies instead.")
 @click.option("--replicates", type=click.IntRange(1, 1000), help="Seeds in every arm [default: the file's].")
 @click.option("--name", metavar="STUDY", help="Name of the study [default: claims-SCALE]; an old one goes on.")
 @click.option(
@@ -42,6 +43,7 @@ def claims(
     scale: Scale,
     only: tuple[str, ...],
     semantics: str,
+    remedies: bool,
     replicates: int | None,
     name: str | None,
     workers: int | None,
@@ -52,14 +54,15 @@ def claims(
 ) -> None:
     """Hold every claim of the question's page against trials, and say which of them stand.
 
-    The claims, their statistics and what would count against them are in search_spaces/claims.yaml. Run again, it goes
-    on where it was; other claims, semantics or more replicates add to the same study.
+    The claims, their quantifiers and what would count against them are in search_spaces/claims.yaml, and so are the
+    remedies, which --remedies ranks by survivors and time gained. Run again, it goes on where it was; other claims,
+    semantics or more replicates add to the same study.
     """
     with interruptible(KEPT) as stop:
         from typing import get_args
 
         from study.claims.file import find_claims, load_claims
-        from study.claims.run import run_claims
+        from study.claims.run import ClaimsRun
         from study.sweep.options import SweepOptions
         from study.trial.config import Semantics
         from study.trial.folders import space_folders
@@ -76,19 +79,24 @@ def claims(
             scheduler=scheduler,
             command=command_line(),
         )
-        found = run_claims(
-            load_claims(find_claims(space_folders()), scale=scale),
-            options,
+        run = ClaimsRun(
+            claims=load_claims(find_claims(space_folders()), scale=scale),
+            options=options,
             semantics=[under for under in every if semantics in ("both", under)],
             home=home,
             console=plain_console(),
-            only=_ids(only),
-            replicates=replicates,
             stop=stop,
         )
+        if remedies:
+            if only:
+                raise UserError("--only: is of claims, not of --remedies; give one of the two")
+            found: object = run.remedies(replicates=replicates)
+        else:
+            found = run.verdicts(only=_ids(only), replicates=replicates)
         if found is None:
             raise KeyboardInterrupt
-        click.echo(f"Kept with the parent run of {name} in MLflow: claims.csv, claims_arms.csv, claims.yaml")
+        kept = "remedies.csv" if remedies else "claims.csv, claims_arms.csv"
+        click.echo(f"Kept with the parent run of {name} in MLflow: {kept}, claims.yaml")
 
 
 def _ids(only: tuple[str, ...]) -> list[str]:

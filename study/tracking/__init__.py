@@ -4,13 +4,15 @@ A study is an experiment. A sweep is its parent run; every trial is a nested run
 finished. Read `client` (connection, errors, names), `trial_run` (what a run says of a trial), `writer` and `reader`.
 """
 
-from study.tracking.client import VERSION, create_store, list_studies
+from study.tracking.client import KERAS_RUNS, REMEDIES, VERSION, create_store, list_studies
 from study.tracking.patience import Patience, Waiting
 from study.tracking.reader import (
     KeptFile,
     SweepRun,
     TrackedTrial,
     pages_of,
+    read_kept,
+    read_metric,
     read_results,
     read_run,
     read_sweep,
@@ -22,6 +24,8 @@ from study.tracking.views import address
 from study.tracking.writer import Tracker, attach, keep_anatomy
 
 __all__ = [
+    "KERAS_RUNS",
+    "REMEDIES",
     "VERSION",
     "KeptFile",
     "Patience",
@@ -35,6 +39,8 @@ __all__ = [
     "keep_anatomy",
     "list_studies",
     "pages_of",
+    "read_kept",
+    "read_metric",
     "read_results",
     "read_run",
     "read_sweep",

@@ -37,6 +37,8 @@ FINAL = ("FINISHED", "FAILED")
 NOTE = "mlflow.note.content"
 VERDICT_TABLES = ("claims", "claims_arms")
 """Artifacts of the parent run of a study of claims, parquet."""
+KERAS_RUNS, REMEDIES = "claims_keras", "remedies"
+"""The same: the runs of Keras's own `fit`, and what was found of remedies."""
 VERSION = "version."
 """Tags of a sweep's run that start with it name the version of a package."""
 AXES_FILE = "axes.json"

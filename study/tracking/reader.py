@@ -249,6 +249,16 @@ def read_verdicts(*, uri: str, study: str) -> tuple[pd.DataFrame, pd.DataFrame] 
     Raises:
         UserError: No such study, or no answer from the store.
     """
+    contrasts, arms = (read_kept(uri=uri, study=study, name=name) for name in VERDICT_TABLES)
+    return None if contrasts is None or arms is None else (contrasts, arms)
+
+
+def read_kept(*, uri: str, study: str, name: str) -> pd.DataFrame | None:
+    """A table that was kept with a study's parent run; None without it.
+
+    Raises:
+        UserError: No such study, or no answer from the store.
+    """
     import pandas as pd
 
     sweep = read_sweep(uri=uri, study=study)
@@ -256,9 +266,18 @@ def read_verdicts(*, uri: str, study: str) -> tuple[pd.DataFrame, pd.DataFrame] 
         return None
     client = client_of(uri)
     with reading(uri):
-        tables = [read_artifact(client, sweep.run_id, f"{name}.parquet", pd.read_parquet) for name in VERDICT_TABLES]
-    contrasts, arms = tables
-    return None if contrasts is None or arms is None else (contrasts, arms)
+        return read_artifact(client, sweep.run_id, f"{name}.parquet", pd.read_parquet)
+
+
+def read_metric(run_id: str, name: str, *, uri: str) -> dict[int, float]:
+    """A metric of a run by update; empty where it has none.
+
+    Raises:
+        UserError: No such run, or no answer from the store.
+    """
+    client = client_of(uri)
+    with reading(uri):
+        return {metric.step: metric.value for metric in client.get_metric_history(run_id, name)}
 
 
 def pages_of(run_ids: Iterable[str], *, uri: str) -> dict[str, Path | None]:

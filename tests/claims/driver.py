@@ -37,23 +37,22 @@ def main(only: str, replicates: str) -> int:
         from rich.console import Console
 
         from study.claims.file import find_claims, load_claims
-        from study.claims.run import run_claims
+        from study.claims.run import ClaimsRun
         from study.sweep.options import SweepOptions
         from study.sweep.workers.dask import DaskWorkers
         from study.trial.folders import space_folders
         from study.trial.home import Home
 
-        found = run_claims(
-            load_claims(find_claims(space_folders()), scale="small"),
-            SweepOptions(name="claims"),
+        run = ClaimsRun(
+            claims=load_claims(find_claims(space_folders()), scale="small"),
+            options=SweepOptions(name="claims"),
             semantics=["keras-3"],
             home=Home.find(),
             console=Console(width=160),
-            only=only.split(","),
-            replicates=int(replicates),
             stop=stop,
             workers=lambda at_most: DaskWorkers(count=2, train=made_up),
         )
+        found = run.verdicts(only=only.split(","), replicates=int(replicates))
         return 130 if found is None else 0
 
 

@@ -26,24 +26,31 @@ def test_every_claim_has_a_contrast_that_says_what_would_count_against_it(claims
     assert all(len(contrast.against.split()) > 4 for contrast in claims.contrasts)
 
 
-def tail_probabilities(contrast: Contrast) -> tuple[float, float]:
-    """Smallest two-sided p-values for and against a claim: all cases one way, all cases the other way."""
-    n, threshold = contrast.replicates, contrast.threshold
-    all_cases, no_case = threshold**n, (1 - threshold) ** n
-    arms = len(contrast.arms) if contrast.statistic == "share" else 1
-    match contrast.side:
-        case "above":
-            return 2 * all_cases, 2 * arms * no_case
-        case "below":
-            return 2 * no_case, 2 * arms * all_cases
+def tail_probabilities(contrast: Contrast, bound: float) -> tuple[float, float]:
+    """Smallest p-values for and against a claim, of an observation that can be taken back by none."""
+    n, arms = contrast.replicates, len(contrast.arms) if contrast.statistic == "share" else 1
+    match contrast.quantifier:
+        case "mostly":
+            return 2 * 0.5**n, 2 * arms * 0.5**n
+        case "always" | "never":
+            return (1 - bound) ** n, 0.0
         case "ever":
-            return 0.0, 2 * arms * no_case
+            return 0.0, arms * (1 - bound) ** n
 
 
 @pytest.mark.parametrize("claims", [SMALL, FULL], ids=["small", "full"])
 def test_every_contrast_has_seeds_enough_to_be_resolved_either_way_whatever_the_others_come_to(claims: Any) -> None:
     for contrast in claims.contrasts:
-        assert max(tail_probabilities(contrast)) * len(claims.contrasts) <= claims.alpha, contrast.id
+        # What repeats itself on a CPU is no verdict but a test that was not made.
+        if contrast.statistic != "repeat":
+            assert max(tail_probabilities(contrast, claims.bound)) * len(claims.contrasts) <= claims.alpha, contrast.id
+
+
+@pytest.mark.parametrize("claims", [SMALL, FULL], ids=["small", "full"])
+def test_no_statement_is_without_its_quantifier(claims: Any) -> None:
+    for contrast in claims.contrasts:
+        told = contrast.statement.replace(",", " ").replace(".", " ").split()
+        assert contrast.quantifier in told, contrast.id
 
 
 def test_no_seed_that_sizes_were_chosen_by_is_used() -> None:
@@ -56,17 +63,17 @@ def test_no_seed_that_sizes_were_chosen_by_is_used() -> None:
 def test_a_trial_that_several_contrasts_need_is_run_once_with_the_largest_budget() -> None:
     trials = trials_of(SMALL.contrasts, semantics=BOTH, seed=0)
     times = Counter(without_budget(trial) for trial in trials)
-    assert set(times.values()) == {1, 3}, "only what reproducibility asks about is run three times"
+    assert set(times.values()) == {1}
     assert len({without_budget(trial) for trial in trials}) == len(set(trials))
     base = TrialConfig(units=32, learning_rate=1e-3, seed=100_000, updates=400)
-    assert trials.count(base) == 3
+    assert trials.count(base) == 1
 
 
 def test_all_arms_of_a_contrast_have_the_same_seeds_and_budget() -> None:
-    contrast = next(c for c in SMALL.contrasts if c.id == "C6")
+    contrast = next(c for c in SMALL.contrasts if c.id == "C6a")
     trials = trials_of([contrast], semantics=["keras-3"], seed=4)
-    seeds = {units: [t.seed for t in trials if t.units == units] for units in (16, 32, 64)}
-    assert seeds[16] == seeds[32] == seeds[64] == list(range(500_000, 500_016))
+    seeds = {units: [t.seed for t in trials if t.units == units] for units in (16, 32)}
+    assert seeds[16] == seeds[32] == list(range(500_000, 500_024))
     assert {trial.updates for trial in trials} == {100}
 
 
@@ -76,7 +83,7 @@ def test_the_full_scale_is_the_minimal_example_s_own() -> None:
 
 
 def changed(path: str, value: Any) -> str:
-    """The shipped file with one field changed: `C5.side`, `scales.small.updates`."""
+    """The shipped file with one field changed: `C5.event`, `scales.small.updates`."""
     content = copy.deepcopy(CONTENT)
     place: Any = content
     *way, last = path.split(".")
@@ -98,28 +105,42 @@ def changed(path: str, value: Any) -> str:
         ("scales.small.seeds", 3, "f: scales.small: seeds is not known; allowed are fixed, updates, replicates"),
         ("scales.full", None, "f: scales: full is missing"),
         ("contrasts", [], "f: contrasts: takes a list of contrasts, not []"),
-        ("C7.id", "C6", "f: contrasts: C6 is given twice"),
-        ("C7.id", "C6b", "f: contrasts: none is about C7; every claim from C1 to C22 needs one"),
-        ("C7.id", "C23", "f: contrasts: id takes one of C1 to C22, a letter behind it, not C23"),
-        ("C7.against", None, "f: C7: against is missing"),
-        ("C7.against", "", "f: C7.against: takes a sentence, not an empty text"),
-        ("C7.statistic", "mean", "f: C7.statistic: takes share, order, gain or repeat, not mean"),
-        ("C7.arms", [{"layers": 1}], "f: C7.arms: takes a list of at least 2, not [{'layers': 1}]"),
-        ("C7.arms", [{"layers": 1}, {"layers": 1}], "f: C7.arms: layers=1 is given twice"),
-        ("C7.arms", [{"layer": 1}, {}], "f: C7.arms: 'layer' is not an axis; did you mean layers?"),
-        ("C7.arms", [{"layers": 0}, {}], "f: C7.arms: layers takes a whole number, at least 1, at most 16, not 0"),
-        ("C7.arms", [{"seed": 1}, {}], "f: C7.arms: seed is not for an arm: budget and seeds are the same for all"),
-        ("C7.arms", [{}, {"batch_norm": "before_activation"}], "f: C7: batch_norm=before_activation: batch_norm"),
-        ("C7.threshold", 0.3, "f: C7.threshold: belongs to the statistic share, not to order"),
-        ("C5.threshold", 1, "f: C5.threshold: takes a number between 0 and 1, not 1"),
-        ("C5.measure", "distance", "f: C5.measure: belongs to the statistic order, not to share"),
+        ("C3.id", "C1", "f: contrasts: C1 is given twice"),
+        ("C3.id", "C1b", "f: contrasts: none is about C3; every claim from C1 to C22 needs one"),
+        ("C3.id", "C23", "f: contrasts: id takes one of C1 to C22, a letter behind it, not C23"),
+        ("C7a.against", None, "f: C7a: against is missing"),
+        ("C7a.against", "", "f: C7a.against: takes a sentence, not an empty text"),
+        ("C7a.statistic", "mean", "f: C7a.statistic: takes share, order, gain or repeat, not mean"),
+        ("C7a.arms", [{"layers": 1}], "f: C7a.arms: takes a list of exactly 2, not [{'layers': 1}]"),
+        ("C7a.arms", [{}, {"layers": 2}, {"layers": 3}], "f: C7a.arms: takes a list of exactly 2, not [{}, "),
+        ("C7a.arms", [{"layers": 1}, {"layers": 1}], "f: C7a.arms: layers=1 is given twice"),
+        ("C7a.arms", [{"layer": 1}, {}], "f: C7a.arms: 'layer' is not an axis; did you mean layers?"),
+        ("C7a.arms", [{"layers": 0}, {}], "f: C7a.arms: layers takes a whole number, at least 1, at most 16, not 0"),
+        ("C7a.arms", [{"seed": 1}, {}], "f: C7a.arms: seed is not for an arm: budget and seeds are the same for all"),
+        ("C7a.arms", [{}, {"batch_norm": "before_activation"}], "f: C7a: batch_norm=before_activation: batch_norm"),
+        ("C7a.quantifier", "never", "f: C7a.quantifier: belongs to the statistic share and repeat, not to order"),
+        ("C7a.control", {}, "f: C7a.control: belongs to the statistic share, not to order"),
+        ("C7a.at_update", 3, "f: C7a.at_update: is for the measure cell_growth, which needs it"),
+        ("C13b.at_update", None, "f: C13b.at_update: is for the measure cell_growth, which needs it"),
+        ("C5.quantifier", "often", "f: C5.quantifier: takes always, never, ever or mostly, not often"),
+        ("C5.quantifier", None, "f: C5: quantifier is missing; the statistic share takes always, never,"),
+        ("C5.measure", "way", "f: C5.measure: belongs to the statistic order, not to share"),
         ("C5.event", "exploded", "f: C5.event: takes diverged, weights_finite_at_onset or onset_in_recurrence, not"),
-        ("C5.side", "left", "f: C5.side: takes above, below or ever, not left"),
+        ("C5.look", 69, "f: C5.look: takes at most the 68 replicates, not 69"),
+        ("C5.threads", [2], "f: C5.threads: belongs to the trainer keras"),
         ("C5.under", "keras-3", "f: C5.under: takes a list of semantics, not keras-3"),
         ("C5.runs", 2, "f: C5.runs: takes at least 2 for the statistic repeat, and 1 for any other"),
         ("C10.runs", None, "f: C10.runs: takes at least 2 for the statistic repeat, and 1 for any other"),
+        ("C10.trainer", None, "f: C10.trainer: takes keras for the statistic repeat, since the study's engine repeats"),
         ("C16b.arms", [{}, {"units": 3}], "f: C16b.arms: takes a list of exactly 4, not [{}, {'units': 3}]"),
-        ("C6.at", {"big": {}}, "f: C6.at: big is not known; allowed are small, full"),
+        ("C6a.at", {"big": {}}, "f: C6a.at: big is not known; allowed are small, full"),
+        (
+            "remedies",
+            [{"id": "x", "statement": "X.", "remedy": {}}],
+            "f: x.remedy: sets nothing that the model without",
+        ),
+        ("remedies", [{"id": "x y", "statement": "X.", "remedy": {}}], "f: remedies: id takes a word of small letters"),
+        ("remedies", [{"id": "x", "statement": "X.", "remedy": {"unit": 1}}], "f: x.remedy: 'unit' is not an axis"),
     ],
 )
 def test_a_mistake_in_the_file_is_told_in_a_sentence(path: str, value: Any, sentence: str) -> None:
@@ -134,6 +155,6 @@ def test_claims_are_the_twenty_two_of_the_page() -> None:
 
 
 def test_the_tail_probabilities_of_this_file_are_those_of_the_binomial_distribution() -> None:
-    contrast = next(c for c in SMALL.contrasts if c.id == "C5")
-    n = contrast.replicates
-    assert tail_probabilities(contrast) == pytest.approx((2 * binom.cdf(0, n, 0.25), 2 * binom.sf(n - 1, n, 0.25)))
+    contrasts = {contrast.id: contrast for contrast in SMALL.contrasts}
+    assert tail_probabilities(contrasts["C5"], 0.1) == pytest.approx((binom.cdf(0, 68, 0.1), 0))
+    assert tail_probabilities(contrasts["C22a"], 0.1)[1] == pytest.approx(3 * 2 * binom.cdf(0, 24, 0.5))

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gc
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +11,8 @@ from scipy.stats import beta, binom
 from statsmodels.duration.survfunc import survdiff
 
 from study.claims.contrast import Arm, Claims, Contrast, label_of, trials_of
-from study.claims.verdicts import Count, decide, share_interval, verdicts
+from study.claims.decision import Count, decide, no_difference, share_interval
+from study.claims.verdicts import decided, verdicts
 from study.trial.config import TrialConfig
 
 Row = dict[str, Any]
@@ -35,6 +35,7 @@ def contrast(*arms: dict[str, Any], **keywords: Any) -> Contrast:
         "statistic": "share",
         "updates": 100,
         "replicates": 16,
+        "look": 16,
         "under": ("keras-3", "keras-2.2.4"),
         "arms": tuple(Arm(label=label_of(arm), values=arm) for arm in arms),
         "control": None if control is None else Arm(label=label_of(control), values=control),
@@ -42,8 +43,17 @@ def contrast(*arms: dict[str, Any], **keywords: Any) -> Contrast:
     return Contrast(**values | keywords)
 
 
-def family(*contrasts: Contrast, alpha: float = 0.05) -> Claims:
-    return Claims(scale="small", about="a test", alpha=alpha, contrasts=contrasts, source="test.yaml")
+def family(*contrasts: Contrast, alpha: float = 0.05, bound: float = 0.25) -> Claims:
+    return Claims(
+        scale="small",
+        about="a test",
+        alpha=alpha,
+        bound=bound,
+        equivalence=0.1,
+        contrasts=contrasts,
+        remedies=(),
+        source="test.yaml",
+    )
 
 
 def table_of(trials: Sequence[TrialConfig], come_to: Callable[[TrialConfig], int | Row | None]) -> pd.DataFrame:
@@ -80,38 +90,47 @@ def place(trial: TrialConfig) -> int:
 
 
 @pytest.mark.parametrize(
-    ("counts", "side", "threshold", "direction", "p"),
+    ("counts", "quantifier", "direction", "p"),
     [
-        ([(16, 16)], "above", 0.5, "supported", 2 * 0.5**16),
-        ([(0, 16)], "above", 0.5, "contradicted", 2 * 0.5**16),
-        ([(0, 24)], "below", 0.25, "supported", 2 * 0.75**24),
-        ([(24, 24)], "below", 0.25, "contradicted", 2 * 0.25**24),
+        ([(16, 16)], "mostly", "supported", 2 * 0.5**16),
+        ([(0, 16)], "mostly", "contradicted", 2 * 0.5**16),
         # 1 of 8 or fewer by chance: (1 + 8) / 256.
-        ([(7, 8)], "above", 0.5, "supported", 2 * 9 / 256),
-        # Every arm must be on the side: the weakest decides.
-        ([(8, 8), (7, 8), (8, 8)], "above", 0.5, "supported", 2 * 9 / 256),
+        ([(7, 8)], "mostly", "supported", 2 * 9 / 256),
+        # Every arm must do it: the weakest decides.
+        ([(8, 8), (7, 8), (8, 8)], "mostly", "supported", 2 * 9 / 256),
         # One arm is enough against, at the price of there being three.
-        ([(8, 8), (0, 8), (8, 8)], "above", 0.5, "contradicted", 2 * 3 / 256),
-        ([(1, 24)], "ever", 0.25, "supported", 0.0),
-        ([(0, 24)], "ever", 0.25, "contradicted", 2 * 0.75**24),
-        ([(0, 0)], "above", 0.5, "supported", 1.0),
+        ([(8, 8), (0, 8), (8, 8)], "mostly", "contradicted", 2 * 3 / 256),
+        ([(0, 68)], "never", "supported", 0.9**68),
+        ([(1, 68)], "never", "contradicted", 0.0),
+        ([(68, 68)], "always", "supported", 0.9**68),
+        ([(67, 68)], "always", "contradicted", 0.0),
+        ([(68, 68), (24, 24)], "always", "supported", 0.9**24),
+        ([(1, 24)], "ever", "supported", 0.0),
+        ([(0, 24)], "ever", "contradicted", 0.9**24),
+        ([(0, 0)], "mostly", "supported", 1.0),
+        ([(0, 0)], "never", "supported", 1.0),
     ],
 )
 def test_p_values_are_those_of_the_binomial_distribution(
-    counts: list[tuple[int, int]], side: Any, threshold: float, direction: str, p: float
+    counts: list[tuple[int, int]], quantifier: Any, direction: str, p: float
 ) -> None:
-    decision = decide([Count("arm", *count) for count in counts], threshold=threshold, side=side)
+    decision = decide([Count("arm", *count) for count in counts], quantifier=quantifier, bound=0.1)
     assert (decision.direction, decision.p) == (direction, pytest.approx(p))
 
 
-def test_the_rule_is_the_same_for_and_against() -> None:
+def test_mostly_is_the_same_rule_for_and_against() -> None:
     for k in range(17):
-        above = decide([Count("arm", k, 16)], threshold=0.5, side="above")
-        below = decide([Count("arm", 16 - k, 16)], threshold=0.5, side="below")
-        assert above[:2] == pytest.approx(below[:2])
-        mirrored = decide([Count("arm", 16 - k, 16)], threshold=0.5, side="above")
-        assert above.p == pytest.approx(mirrored.p)
-        assert k == 8 or above.direction != mirrored.direction
+        given = decide([Count("arm", k, 16)], quantifier="mostly", bound=0.1)
+        mirrored = decide([Count("arm", 16 - k, 16)], quantifier="mostly", bound=0.1)
+        assert given.p == pytest.approx(mirrored.p) == pytest.approx(min(1, 2 * binom.sf(max(k, 16 - k) - 1, 16, 0.5)))
+        assert k == 8 or given.direction != mirrored.direction
+
+
+def test_seeds_without_a_case_bound_a_share_below_ten_and_five_percent_after_holm() -> None:
+    """64 contrasts of which no other is resolved: 0.05 / 64 is the level."""
+    for bound, seeds in ((0.1, 68), (0.05, 140)):
+        none = decide([Count("arm", 0, seeds)], quantifier="never", bound=bound)
+        assert none.p <= 0.05 / 64 < decide([Count("arm", 0, seeds - 1)], quantifier="never", bound=bound).p
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 24), (7, 12), (12, 12)])
@@ -137,24 +156,32 @@ def test_the_paired_test_of_two_arms_is_the_log_rank_test_stratified_by_seed() -
 
 
 @pytest.mark.parametrize(
-    ("side", "threshold", "diverging", "verdict"),
+    ("quantifier", "bound", "diverging", "verdict"),
     [
-        ("above", 0.5, 16, "supported"),
-        ("above", 0.5, 9, "not resolved"),
-        ("above", 0.5, 1, "contradicted"),
-        ("below", 0.25, 0, "supported"),
-        ("below", 0.25, 4, "not resolved"),
-        ("below", 0.25, 10, "contradicted"),
+        ("mostly", 0.1, 16, "supported"),
+        ("mostly", 0.1, 9, "not resolved"),
+        ("mostly", 0.1, 1, "contradicted"),
+        ("never", 0.25, 0, "supported"),
+        ("never", 0.1, 0, "not resolved"),
+        ("never", 0.25, 1, "contradicted"),
+        ("always", 0.25, 16, "supported"),
+        ("always", 0.1, 16, "not resolved"),
+        ("always", 0.25, 15, "contradicted"),
         ("ever", 0.25, 1, "supported"),
         ("ever", 0.25, 0, "contradicted"),
         ("ever", 0.1, 0, "not resolved"),
     ],
 )
-def test_a_share(side: str, threshold: float, diverging: int, verdict: str) -> None:
-    asked = contrast({"activation": "selu"}, side=side, threshold=threshold)
-    row = judge(asked, lambda trial: 20 if place(trial) < diverging else None)
+def test_a_share_by_its_quantifier(quantifier: Any, bound: float, diverging: int, verdict: str) -> None:
+    """0.75^16 = 0.01 and 0.9^16 = 0.19."""
+    asked = contrast({}, quantifier=quantifier)
+    trials = trials_of([asked], semantics=["keras-3"], seed=0)
+    table = table_of(trials, lambda trial: 20 if place(trial) < diverging else None)
+    found = verdicts(family(asked, bound=bound), table, semantics=["keras-3"], seed=0)
+    row = found.contrasts.to_dict("records")[0]
     assert (row["verdict"], row["successes"], row["observations"]) == (verdict, diverging, 16)
     assert row["low"] <= row["share"] <= row["high"]
+    assert row["finding"].startswith(f"{quantifier}: {diverging} of 16")
 
 
 def test_a_universal_claim_falls_with_one_arm() -> None:
@@ -165,13 +192,13 @@ def test_a_universal_claim_falls_with_one_arm() -> None:
 
 @pytest.mark.parametrize(("in_control", "verdict"), [(16, "supported"), (8, "not resolved")])
 def test_a_share_has_nothing_to_show_if_its_control_does_not_diverge(in_control: int, verdict: str) -> None:
-    asked = contrast({"activation": "tanh"}, control={}, side="below", threshold=0.25)
+    asked = contrast({"activation": "tanh"}, control={}, quantifier="never")
     row = judge(asked, lambda t: 20 if t.activation == "relu" and place(t) < in_control else None)
     assert row["verdict"] == verdict
     assert ("the control (as it stands) diverges in 8 of 16 trials only" in row["note"]) == (in_control == 8)
 
 
-UNITS = ({"units": 16}, {"units": 32}, {"units": 64})
+UNITS = ({"units": 16}, {"units": 64})
 
 
 @pytest.mark.parametrize(
@@ -181,7 +208,8 @@ UNITS = ({"units": 16}, {"units": 32}, {"units": 64})
         (0, 16, "contradicted"),
         (8, 8, "not resolved"),
         (12, 0, "supported"),
-        (0, 0, "not resolved"),
+        # All of them last for 20 updates whatever the arm.
+        (0, 0, "no difference"),
     ],
 )
 def test_an_order_of_times(falling: int, rising: int, verdict: str) -> None:
@@ -222,27 +250,27 @@ def test_a_trial_with_a_smaller_budget_is_not_taken_for_one_with_a_larger() -> N
 
 
 @pytest.mark.parametrize(
-    ("low_rate", "verdict"), [(400, "supported"), (120, "contradicted"), (None, "not resolved"), (160, "not resolved")]
+    ("low_rate", "verdict"), [(400, "supported"), (120, "contradicted"), (None, "not resolved"), (148, "no difference")]
 )
-def test_an_order_of_distances_is_one_of_learning_rate_times_updates(low_rate: int | None, verdict: str) -> None:
-    """At 1e-3 the distance is between 15e-3 and 16e-3, so that 150 to 160 updates at 1e-4 are as far."""
-    asked = contrast(
-        {"learning_rate": 1e-4}, {"learning_rate": 1e-3}, statistic="order", measure="distance", updates=500
-    )
+def test_an_order_of_ways_is_one_of_learning_rate_times_steps(low_rate: int | None, verdict: str) -> None:
+    """At 1e-3 the way is between 14e-3 and 15e-3, so that 140 to 150 steps at 1e-4 are as far."""
+    asked = contrast({"learning_rate": 1e-4}, {"learning_rate": 1e-3}, statistic="order", measure="way", updates=500)
     if low_rate is None:
-        asked = contrast(*(arm.values for arm in asked.arms), statistic="order", measure="distance", updates=150)
+        asked = contrast(*(arm.values for arm in asked.arms), statistic="order", measure="way", updates=141)
     row = judge(asked, lambda trial: 16 if trial.learning_rate == 1e-3 else low_rate)
     if low_rate is None:
-        # Surviving 150 updates says that the distance is at least 15e-3, and no more.
+        # Surviving 151 updates says that the way is longer than 15e-3, and 141 that it is longer than 14e-3.
         assert row["observations"] == 0
     assert row["verdict"] == verdict
 
 
 @pytest.mark.parametrize(("relu", "verdict"), [(0.02, "supported"), (-0.02, "contradicted"), (0.0, "not resolved")])
 def test_an_order_of_growths_is_one_that_rises(relu: float, verdict: str) -> None:
-    asked = contrast({"activation": "tanh"}, {"activation": "relu"}, statistic="order", measure="cell_growth")
+    asked = contrast(
+        {"activation": "tanh"}, {"activation": "relu"}, statistic="order", measure="cell_growth", at_update=10
+    )
     growth = {"tanh": 0.0, "relu": relu}
-    row = judge(asked, lambda trial: {"time_to_nan": 20, "cell_growth": growth[trial.activation]})
+    row = judge(asked, lambda trial: {"time_to_nan": 20, "growth_at": growth[trial.activation]})
     assert row["verdict"] == verdict
 
 
@@ -252,7 +280,7 @@ def test_an_order_of_growths_is_one_that_rises(relu: float, verdict: str) -> Non
         ((20, 60), (20, 30), "supported"),
         ((20, None), (20, 30), "supported"),
         ((20, 21), (20, 60), "contradicted"),
-        ((20, 40), (30, 60), "not resolved"),
+        ((20, 40), (30, 60), "no difference"),
         ((20, None), (20, None), "not resolved"),
     ],
 )
@@ -266,26 +294,6 @@ def test_a_gain_is_a_ratio_of_times(unbounded: Any, bounded: Any, verdict: str) 
     times |= {("tanh", "none"): bounded[0], ("tanh", "input"): bounded[1]}
     row = judge(contrast(*arms, statistic="gain"), lambda t: times[t.front_end_activation, t.batch_norm])
     assert row["verdict"] == verdict
-
-
-@pytest.mark.parametrize(("varying", "verdict"), [(16, "supported"), (8, "not resolved"), (0, "contradicted")])
-def test_repeats_are_compared_by_all_their_losses(varying: int, verdict: str) -> None:
-    runs: dict[int, int] = {}
-
-    def come_to(trial: TrialConfig) -> Row:
-        runs[trial.seed] = runs.get(trial.seed, 0) + 1
-        last = runs[trial.seed] == 3 and place(trial) < varying
-        return {"time_to_nan": 20, "losses": f"{trial.seed}{' but for a bit' if last else ''}"}
-
-    row = judge(contrast({}, statistic="repeat", runs=3), come_to)
-    assert (row["verdict"], row["observations"]) == (verdict, 16)
-
-
-def test_fewer_runs_than_asked_for_are_no_repeats() -> None:
-    trials = trials_of([contrast({}, statistic="repeat", runs=2)], semantics=["keras-3"], seed=0)
-    table = table_of(trials, lambda trial: {"time_to_nan": 20, "losses": "same"})
-    asked = contrast({}, statistic="repeat", runs=3)
-    assert verdicts(family(asked), table, semantics=["keras-3"], seed=0).contrasts["observations"].tolist() == [0]
 
 
 WEIGHTS = {"event": "weights_finite_at_onset"}
@@ -382,18 +390,48 @@ def test_a_contrast_is_only_asked_under_its_semantics_and_an_arm_may_have_its_ow
 
 
 def test_the_median_is_kaplan_and_meier_s() -> None:
-    """Of 16, nine diverge at 11, 12, ... 19 and seven survive: the curve falls below one half at the ninth."""
+    """Of 16, nine diverge at 11, 12, ... 19 and seven survive: the curve is at one half from the eighth on."""
     asked = contrast({})
     trials = trials_of([asked], semantics=["keras-3"], seed=0)
     table = table_of(trials, lambda trial: 11 + place(trial) if place(trial) < 9 else None)
     found = verdicts(family(asked), table, semantics=["keras-3"], seed=0)
-    assert found.arms["median"].tolist() == [19]
-    assert math.isnan(judge(asked, lambda _: None)["median_ratio"])
+    assert found.arms["median"].tolist() == [18]
 
 
-def test_the_ratio_of_medians_is_that_of_the_first_arm_to_the_last() -> None:
-    asked = contrast(*UNITS, control={"units": 1})
-    assert judge(asked, lambda trial: 640 // trial.units)["median_ratio"] == 4
+def test_a_median_is_the_first_update_at_which_half_have_diverged() -> None:
+    """Of 16 that diverge at 11, 12, ... 26, the eighth is at 18."""
+    asked = contrast({})
+    table = table_of(trials_of([asked], semantics=["keras-3"], seed=0), lambda trial: 11 + place(trial))
+    assert verdicts(family(asked), table, semantics=["keras-3"], seed=0).arms["median"].tolist() == [18]
+
+
+def test_a_factor_is_one_of_steps() -> None:
+    """Update 41 is step 40 and update 11 step 10; the last step before is 39 and 9."""
+    row = judge(contrast(*UNITS, statistic="order"), lambda trial: 1 + 640 // trial.units)
+    assert row["factor"] == 4
+    assert (row["factor_low"], row["factor_high"]) == pytest.approx((39 / 10, 40 / 9))
+
+
+@pytest.mark.parametrize(
+    ("alike", "longer", "verdict"),
+    [(16, 105, "no difference"), (12, 150, "not resolved"), (16, 112, "supported"), (15, 150, "no difference")],
+)
+def test_no_difference_is_within_ten_percent_of_the_time(alike: int, longer: int, verdict: str) -> None:
+    """Seeds last 101 updates under both, but some of the first arm longer: 100 / 0.9 = 111 steps are within 10%."""
+    asked = contrast({"units": 16}, {"units": 64}, statistic="order", updates=200)
+
+    def come_to(trial: TrialConfig) -> int:
+        if trial.units == 64 or (longer == 150 and place(trial) < alike):
+            return 101
+        return longer
+
+    assert judge(asked, come_to)["verdict"] == verdict
+
+
+def test_both_directions_of_the_equivalence_test_are_sign_tests_of_their_own() -> None:
+    """Above 0.9 in 16 of 16, below 1 / 0.9 in 13 of 16: the second has the larger tail."""
+    assert no_difference(16, 13, 16) == pytest.approx(2 * binom.sf(12, 16, 0.5))
+    assert no_difference(0, 0, 0) == 1
 
 
 def test_p_values_are_adjusted_after_holm() -> None:
@@ -424,6 +462,21 @@ def test_a_claim_stands_with_all_its_parts_and_falls_with_one(parts: tuple[int, 
     table = table_of(trials, lambda trial: 20 if place(trial) < parts[trial.units - 1] else None)
     found = verdicts(family(*asked), table, semantics=["keras-3"], seed=0).claims
     assert found.to_dict("records") == [{"claim": "C8", "semantics": "keras-3", "verdict": verdict}]
+
+
+def test_one_case_decides_and_spares_the_other_seeds() -> None:
+    """`never` and `ever` with a case among the first 4 seeds, `never` without one, and `mostly`, which needs all."""
+    asked = [
+        contrast({"units": units}, id=f"C{units}", quantifier=quantifier, look=4)
+        for units, quantifier in ((1, "never"), (2, "ever"), (3, "never"), (4, "mostly"))
+    ]
+    trials = [trial for trial in trials_of(asked, semantics=["keras-3"], seed=0) if place(trial) < 4]
+    table = table_of(trials, lambda trial: 20 if trial.units in (1, 2, 4) and place(trial) == 3 else None)
+    claims = family(*asked)
+    assert decided(claims, table, semantics=["keras-3"], seed=0) == {("C1", "keras-3"), ("C2", "keras-3")}
+    found = verdicts(claims, table, semantics=["keras-3"], seed=0).contrasts
+    assert found["verdict"].tolist() == ["contradicted", "supported", "not resolved", "not resolved"]
+    assert found["note"].tolist() == ["", "", "12 of 16 trials not run yet", "12 of 16 trials not run yet"]
 
 
 def test_under_the_null_a_family_has_a_false_verdict_no_more_often_than_alpha() -> None:

@@ -298,7 +298,7 @@ def test_where_there_is_nothing_to_see_there_is_no_figure(time: list[float]) -> 
 def test_claims_without_trials_give_words_and_others_a_mark_at_their_share() -> None:
     row = {
         "contrast": "C1", "semantics": "keras-3", "verdict": "supported", "observations": 16, "successes": 12,
-        "share": 0.75, "low": 0.48, "high": 0.93, "threshold": 0.5, "side": "above",
+        "share": 0.75, "low": 0.48, "high": 0.93, "threshold": 0.5, "quantifier": "mostly",
     }  # fmt: skip
     assert claims_figure(pd.DataFrame([{**row, "observations": 0}])).figure is None
     figure = drawn(claims_figure(pd.DataFrame([row, {**row, "contrast": "C2", "observations": 0}])))

@@ -113,7 +113,7 @@ def test_verdicts_on_claims_are_shown_where_there_are_any(html: str) -> None:
         "contrast": "C5", "statement": "With tanh it does not diverge.", "semantics": "keras-3",
         "verdict": "contradicted",
         "observations": 26, "successes": 20, "share": 20 / 26, "low": 0.56, "high": 0.91, "threshold": 0.25,
-        "side": "below", "p_adjusted": 0.001,
+        "quantifier": "never", "finding": "never: 20 of 26 (56% to 91%)", "p_adjusted": 0.001,
     }  # fmt: skip
     page = Page(render(report_of(found()), Provenance(study="claims-small", claims=pd.DataFrame([row]))))
     assert "claims" in page.ids

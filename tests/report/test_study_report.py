@@ -81,7 +81,7 @@ def test_verdicts_kept_with_a_study_are_in_its_report(store: str, tmp_path: Path
     row = {
         "contrast": "C5", "statement": "With tanh it does not diverge.", "semantics": "keras-3", "verdict": "supported",
         "observations": 26, "successes": 1, "share": 1 / 26, "low": 0.0, "high": 0.2, "threshold": 0.25,
-        "side": "below", "p_adjusted": 0.01,
+        "quantifier": "never", "finding": "never: 1 of 26", "p_adjusted": 0.01,
     }  # fmt: skip
     folder = tmp_path / "verdicts"
     folder.mkdir()

@@ -7,9 +7,17 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from study.report.figures.drawing import BLUE, GREY, INK, PALE, VERMILION, Drawing, new_figure, styled
+from study.report.figures.drawing import BLUE, GREEN, GREY, INK, PALE, VERMILION, Drawing, new_figure, styled
 
-LOOKS = {"supported": (BLUE, "o"), "contradicted": (VERMILION, "X"), "not resolved": (GREY, "s")}
+LOOKS = {
+    "supported": (BLUE, "o"),
+    "contradicted": (VERMILION, "X"),
+    "no difference": (GREEN, "D"),
+    "not resolved": (GREY, "s"),
+    "not tested here": (GREY, "P"),
+}
+WAYS = {"always": ">", "never": "<", "ever": ">", "mostly": ">"}
+"""Quantifier -> the claim's side of its threshold."""
 
 
 def claims_figure(contrasts: pd.DataFrame, *, name: str = "claims") -> Drawing:
@@ -34,7 +42,7 @@ def claims_figure(contrasts: pd.DataFrame, *, name: str = "claims") -> Drawing:
                 axes.plot([row["low"], row["high"]], [place, place], color=colour)
                 axes.plot(row["share"], place, marker, color=colour, markersize=7, markeredgecolor="white")
                 axes.plot(row["threshold"], place, "|", color=INK, markersize=9)
-                way = {"below": "<", "above": ">", "ever": ">"}[row["side"]]
+                way = WAYS[row["quantifier"]]
                 axes.plot(row["threshold"] + (-0.018 if way == "<" else 0.018), place, way, color=INK, markersize=3)
             _finish(axes, semantics)
         panels[0].set_yticks(list(rows.values()), list(rows))
@@ -44,11 +52,12 @@ def claims_figure(contrasts: pd.DataFrame, *, name: str = "claims") -> Drawing:
             for verdict, (colour, marker) in LOOKS.items()
         ]
         handles.append(Line2D([], [], marker="|", color="none", markeredgecolor=INK, markersize=9, label="threshold"))
-        figure.legend(handles=handles, loc="outside upper left", ncols=4)
+        figure.legend(handles=handles, loc="outside upper left", ncols=3)
     counts = ", ".join(f"{(contrasts['verdict'] == verdict).sum()} {verdict}" for verdict in LOOKS)
     caption = (
         "Each contrast's share of trials or seeds, in the arm that decides, with its 95% interval; the tick is the "
-        f"threshold and points to the claim's side. {len(contrasts)} contrasts: {counts}."
+        "threshold of its quantifier (90% always, 10% never and ever, one half mostly) and points to the claim's side. "
+        f"One counterexample speaks against always and never, one case for ever. {len(contrasts)} contrasts: {counts}."
     )
     return Drawing(name=name, caption=caption, figure=figure)
 

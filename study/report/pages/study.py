@@ -361,7 +361,8 @@ def _examples(found: Findings, provenance: Provenance) -> Section | None:
 
 def _claims(provenance: Provenance) -> Section | None:
     contrasts = provenance.claims
-    if contrasts is None or contrasts.empty:
+    # Verdicts of an earlier version have no quantifier; `study claims` judges the same trials anew.
+    if contrasts is None or contrasts.empty or "quantifier" not in contrasts:
         return None
     rows = tuple(
         (
@@ -369,7 +370,7 @@ def _claims(provenance: Provenance) -> Section | None:
             str(row["statement"]),
             str(row["semantics"]),
             str(row["verdict"]),
-            f"{row['successes']} of {row['observations']}",
+            str(row["finding"]),
             _p(row["p_adjusted"]),
         )
         for row in contrasts.to_dict("records")
@@ -377,10 +378,10 @@ def _claims(provenance: Provenance) -> Section | None:
     verdicts = contrasts["verdict"].value_counts()
     tally = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.items())
     table = Table(
-        columns=("claim", "statement", "semantics", "verdict", "as claimed", "p (Holm)"),
+        columns=("claim", "statement", "semantics", "verdict", "quantifier and cases", "p (Holm)"),
         rows=rows,
-        numeric=frozenset({4, 5}),
-        caption="As claimed: in how many trials or seeds of the arm that decides. The p-value is corrected for all "
+        numeric=frozenset({5}),
+        caption="Cases: of the trials or seeds of the arm that decides. The p-value is corrected for all "
         "contrasts under one semantics.",
     )
     return Section(
