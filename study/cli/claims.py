@@ -8,7 +8,7 @@ import click
 
 from study.cli.command import KEPT, Command, command_line, interruptible, plain_console
 from study.cli.names import study_name
-from study.cli.options import engine_option, storage_option
+from study.cli.options import engine_option, retry_option, storage_option
 from study.trial.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 )
 @click.option("--scheduler", metavar="ADDRESS", help="Address of a Dask scheduler whose workers to use.")
 @click.option("--seed", type=click.IntRange(0, 20_000), default=0, show_default=True, help="Of the replicates' seeds.")
+@retry_option
 @storage_option
 @engine_option
 def claims(
@@ -49,6 +50,7 @@ def claims(
     workers: int | None,
     scheduler: str | None,
     seed: int,
+    retry_failed: bool,
     storage: str | None,
     engine: str,
 ) -> None:
@@ -77,6 +79,7 @@ def claims(
             engine=engine,
             workers=workers,
             scheduler=scheduler,
+            retry_failed=retry_failed,
             command=command_line(),
         )
         run = ClaimsRun(

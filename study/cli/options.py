@@ -18,6 +18,7 @@ storage_option = click.option(
     metavar="URL",
     help="Optuna store to use instead of STUDY_HOME's (or STUDY_STORAGE): an SQLAlchemy URL.",
 )
+retry_option = click.option("--retry-failed", is_flag=True, help="Try trials again that failed, for example of memory.")
 engine_option = click.option("--engine", type=click.Choice(list(ENGINES)), default=DEFAULT_ENGINE, show_default=True)
 model_option = click.option(
     "--model",

@@ -13,6 +13,7 @@ from study.cli.options import (
     engine_option,
     model_option,
     refuse_engine,
+    retry_option,
     set_option,
     storage_option,
 )
@@ -52,6 +53,7 @@ from study.trial.divergence import Divergence
 )
 @set_option
 @divergence_option
+@retry_option
 @storage_option
 @engine_option
 def sweep(
@@ -68,6 +70,7 @@ def sweep(
     anatomy: bool,
     assignments: tuple[str, ...],
     divergence: Divergence | None,
+    retry_failed: bool,
     storage: str | None,
     engine: str,
 ) -> None:
@@ -104,6 +107,7 @@ def sweep(
             population=population,
             scheduler=scheduler,
             patience=patience,
+            retry_failed=retry_failed,
             command=command_line(),
         )
         console = plain_console()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 import optuna
@@ -22,13 +22,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from study.space.samplers import BuildSampler, build_sampler
 from study.space.samplers.numbered import NumberedSampler
 from study.space.search_space import TRIALS_LIMIT, SearchSpace
+from study.sweep.reopen import reopen_trials
 from study.trial.axes import AxisValue
 from study.trial.design import Configuration
 from study.trial.errors import UserError
 from study.trial.record import Record
 from study.trial.store_urls import without_password
 
+OPEN = (TrialState.WAITING, TrialState.RUNNING)
 JOURNAL = "study:record"
+TOLD = ("outcome", "seed", "mlflow_run_id", "failure")
+"""User attributes of a trial that was told."""
 CONFIGURATION = "configuration"
 """User attribute of a listed space's trial: its configuration, which no sampler could suggest again."""
 
@@ -126,8 +130,39 @@ class Ledger:
 
     def journalled(self) -> list[Record]:
         """Trials that are finished but not told, by number."""
-        trials = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING, TrialState.RUNNING))
+        trials = self._study.get_trials(deepcopy=False, states=OPEN)
         return [record for trial in trials if (record := self._journalled(trial))]
+
+    def unfinished(self) -> list[int]:
+        """Numbers of trials that wait or run and are not finished."""
+        trials = self._study.get_trials(deepcopy=False, states=OPEN)
+        return [trial.number for trial in trials if JOURNAL not in trial.system_attrs]
+
+    def engine(self) -> str | None:
+        """The engine that gave the study its first result; None before there is one."""
+        for trial in self._study.get_trials(deepcopy=False):
+            record = self._journalled(trial)
+            if record is not None and record.result is not None:
+                return record.result.engine
+        return None
+
+    def failed(self) -> list[int]:
+        """Numbers of trials that are finished without a result and that the space asks for, told or not."""
+        records = [*self.finished(), *self.journalled()]
+        listed = self._space.sampler == "listed"
+        return [
+            record.number
+            for record in records
+            if record.result is None
+            and (record.config in self._space.configurations if listed else record.number < self._space.trials)
+        ]
+
+    def reopen(self, numbers: Collection[int]) -> None:
+        """Put failed trials back into the queue, as if they had never run."""
+        reopen_trials(self._storage, self._study_id, numbers, user_attributes=TOLD, system_attributes=[JOURNAL])
+        # What Optuna has read of an ended trial it never reads again.
+        name, sampler = self._study.study_name, self._study.sampler
+        self._study = optuna.load_study(study_name=name, storage=self._storage, sampler=sampler)
 
     def ask(self) -> tuple[int, Configuration]:
         """Number and config of the next trial: a queued one before a new one."""

@@ -34,6 +34,7 @@ from study.sweep.stores import create_stores
 from study.sweep.workers.base import OpenWorkers, Train, TrialFailed, Workers, train
 from study.tracking import KeptFile, Tracker, Waiting
 from study.trial.design import Configuration
+from study.trial.errors import UserError
 from study.trial.home import Home
 from study.trial.model_design import ModelDesign
 from study.trial.record import Record
@@ -86,8 +87,8 @@ def run_sweep(
         model: The model file that the space is about; None where that is the example.
 
     Raises:
-        UserError: A store that cannot be used, a study of this name that is another, or a population for an engine
-            that trains one trial at a time.
+        UserError: A store that cannot be used, a study of this name that is another or was trained by another engine,
+            or a population for an engine that trains one trial at a time.
         KeyboardInterrupt: `stop` was set while nothing of the sweep's own was under way.
     """
     check_population(options.engine, options.population)
@@ -186,6 +187,7 @@ class _Sweep:
         )
 
     def run(self) -> SweepReport:
+        self._check_engine()
         self._tracker.open(
             uid=self._ledger.uid,
             tags=sweep_tags(self._space, self._options),
@@ -196,6 +198,8 @@ class _Sweep:
             model=None if self._model is None else KeptFile(path=self._model.path, text=self._model.text),
         )
         try:
+            if self._options.retry_failed:
+                self._reopen_failed()
             self._take_up()
             left = self._space.trials - self._progress.done
             if left > 0 and not self._stop.is_set():
@@ -214,14 +218,34 @@ class _Sweep:
             raise
         return SweepReport(table=table, interrupted=interrupted, experiment_id=self._tracker.experiment_id)
 
+    def _check_engine(self) -> None:
+        """One study, one engine: what two of them round differently would look like what the axes do."""
+        name, before, now = self._options.name, self._ledger.engine(), self._options.engine
+        if before not in (None, now):
+            raise UserError(
+                f"--name {name}: this study was begun with the {before} engine, not with the {now} engine; "
+                f"go on with --engine {before}, or give this one another name"
+            )
+
+    def _reopen_failed(self) -> None:
+        """Let failed trials wait again; their runs are deleted when the sweep takes up the study."""
+        failed = self._ledger.failed()
+        if failed:
+            self._ledger.reopen(failed)
+            self._say(f"{len(failed)} {'trial' if len(failed) == 1 else 'trials'} that failed will be tried again")
+
     def _take_up(self) -> None:
-        """Bring to an end what an earlier sweep began: tell what it journalled, queue what it ran."""
+        """Bring to an end what an earlier sweep began: tell what it journalled, queue what it ran, forget the rest."""
         for record in self._ledger.finished():
             # Written already, unless somebody deleted the run.
             self._tracker.log_trial(record)
             self._count(record, now=False)
         for record in self._ledger.journalled():
             self._settle(record)
+        for number in self._ledger.unfinished():
+            # A run that is there would never be written again.
+            if number in self._tracker.written:
+                self._tracker.delete_trial(number)
         self._ledger.requeue()
 
     def _train_trials(self, left: int) -> None:

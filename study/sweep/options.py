@@ -22,6 +22,8 @@ class SweepOptions:
     """Trials of one structure that a process trains side by side; None as in `study.sweep.workers.dask`."""
     scheduler: str | None = None
     """Address of a Dask scheduler."""
+    retry_failed: bool = False
+    """Whether trials that failed are tried again."""
     patience: float = 600
     """Seconds to wait for a store that went away."""
     command: str = ""

@@ -52,6 +52,10 @@ def summarise(report: SweepReport, *, name: str, space: SearchSpace, home: Home,
     if exploded:
         told += f"; exploded: of those that survived, with a loss above {LOSS_THRESHOLD:g} at some update"
     console.print(Text(told, style="dim"), soft_wrap=True)
+    failed = int((report.table["outcome"] == "failed").sum())
+    if failed:
+        them = "it" if failed == 1 else "them"
+        console.print(Text(f"{failed} failed: the same command with --retry-failed tries {them} again"), soft_wrap=True)
     console.print(Text(where_to_look(report, name=name, home=home)), soft_wrap=True)
 
 

@@ -155,6 +155,15 @@ class Tracker:
             )
         return self._written[record.number]
 
+    def delete_trial(self, number: int) -> None:
+        """Delete the run of a trial, if there is one; MLflow keeps it in its trash.
+
+        Raises:
+            UserError: As of `log_trial`.
+        """
+        self._patience.wait_out(lambda: self._delete_runs(number))
+        self._written.pop(number, None)
+
     def has_anatomy(self, run_id: str) -> bool:
         """Whether a trial's run has its page already."""
         return self._patience.wait_out(lambda: ANATOMY in {file.path for file in self._client.list_artifacts(run_id)})
@@ -226,6 +235,10 @@ class Tracker:
                 return str(run.info.run_id)
             self._client.delete_run(run.info.run_id)
         return self._write_trial(record)
+
+    def _delete_runs(self, number: int) -> None:
+        for run in self._runs(f"tags.trial_number = '{number}'"):
+            self._client.delete_run(run.info.run_id)
 
     def _write_trial(self, record: Record) -> str:
         result = record.result
