@@ -109,7 +109,12 @@ def run_sweep(
     ):
         raise_if_stopped(stop)
         ledger = Ledger.open(
-            storage_url=home.storage_url, name=options.name, space=space, seed=options.seed, sampler=sampler
+            storage_url=home.storage_url,
+            name=options.name,
+            space=space,
+            seed=options.seed,
+            sampler=sampler,
+            waiting=Waiting(seconds=options.patience, meanwhile=lambda: raise_if_stopped(stop), say=say),
         )
         try:
             return _Sweep(

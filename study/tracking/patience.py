@@ -55,7 +55,7 @@ class Patience:
         self._may_pass = may_pass
         self._reason = reason
         self._waiting = waiting
-        self._given_up = False
+        self._given_up: UserError | None = None
 
     def wait_out(self, ask: Callable[[], Answer], *, again: Callable[[], Answer] | None = None) -> Answer:
         """Do something on the store; wait out an outage, telling of it, until the patience ends.
@@ -78,7 +78,8 @@ class Patience:
                 self._raise_if_hopeless(error, waited=waited, pause=pause)
                 if not told:
                     self._waiting.say(
-                        f"{self._store} does not answer; waiting up to {self._waiting.seconds:.0f} seconds for it"
+                        f"{self._store} does not answer ({self._reason(error)}); "
+                        f"waiting up to {self._waiting.seconds:.0f} seconds for it"
                     )
                 told = True
                 self._waiting.meanwhile()
@@ -96,9 +97,11 @@ class Patience:
                 f"{self._store} refused ({self._reason(error)}); "
                 "every finished trial is kept: run the same command again when that is mended"
             ) from error
-        if self._given_up or waited + pause > self._waiting.seconds:
-            self._given_up = True
-            raise UserError(
+        if self._given_up is not None:
+            raise self._given_up from error
+        if waited + pause > self._waiting.seconds:
+            self._given_up = UserError(
                 f"{self._store} has not answered for {waited:.0f} seconds ({self._reason(error)}); "
                 "every finished trial is kept: run the same command again when it does"
-            ) from error
+            )
+            raise self._given_up from error

@@ -10,8 +10,9 @@ from study.trial.errors import UserError
 from study.trial.folders import home_folder
 from study.trial.store_urls import sqlite_file, sqlite_url
 
-LOCK_SECONDS = "60"
-"""How long one SQLite writer waits for another: two studies may share a home."""
+LOCK_SECONDS = "5"
+"""How long one SQLite writer waits for another at a time, deaf to Ctrl-C: two studies may share a home. A sweep asks
+again, for as long as its patience lasts."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -319,7 +319,7 @@ def test_a_tracking_server_that_goes_away_and_comes_back_is_waited_for(
     time.sleep(4)
     door.open()
     output = finish(process)
-    assert "does not answer; waiting up to 60 seconds" in output
+    assert "does not answer (Connection refused); waiting up to 60 seconds" in output
     assert "answers again" in output
     assert_whole_and_equal(home, "away", trials=30, uri=uri)
     door.shut()
