@@ -46,7 +46,7 @@ from study.trial.divergence import Divergence
     type=click.FloatRange(min=0),
     default=600.0,
     show_default=True,
-    help="Seconds to wait for a tracking server that went away.",
+    help="Seconds to wait for a store that went away or is locked.",
 )
 @click.option(
     "--anatomy/--no-anatomy", default=True, show_default=True, help="Write pages of a few exemplary trials at the end."

@@ -37,6 +37,8 @@ from study.tracking.private_mlflow import KIND
 from study.tracking.reader import KeptFile, table_of
 from study.tracking.trial_run import EXPERIMENT_NOTE, run_name, trial_metrics, trial_tags
 from study.tracking.views import view_tag
+from study.tracking.whole_run import WholeRun
+from study.tracking.write_run import write_run
 from study.trial.axes import Axes
 from study.trial.errors import UserError
 from study.trial.outcome import OUTCOMES
@@ -44,9 +46,6 @@ from study.trial.record import Record
 
 if TYPE_CHECKING:
     import pandas as pd
-
-METRICS_PER_BATCH = 1000
-"""MLflow's own limit for one request."""
 
 
 class Tracker:
@@ -108,7 +107,10 @@ class Tracker:
             self._experiment_id = self._find_or_create_experiment(uid, varied)
             self._take_up_runs()
             if not self._sweep_id:
-                self._sweep_id = self._create_run(SWEEP, f"sweep {self._study}", parent=None, tags=dict(tags))
+                run = self._client.create_run(
+                    self._experiment_id, run_name=f"sweep {self._study}", tags=_run_tags(SWEEP, tags)
+                )
+                self._sweep_id = str(run.info.run_id)
             else:
                 self._client.update_run(self._sweep_id, status="RUNNING")
                 for key, value in tags.items():
@@ -244,21 +246,19 @@ class Tracker:
         result = record.result
         seconds = result.seconds if result else 0.0
         start, end = _milliseconds(record.end_time - seconds), _milliseconds(record.end_time)
-        run_id = self._create_run(TRIAL, run_name(record), parent=self._sweep_id, tags=trial_tags(record), start=start)
-        params = [Param(name, value) for name, value in record.config.params().items()]
-        metrics = list(trial_metrics(result, start=start, end=end)) if result else []
-        self._client.log_batch(run_id, params=params, metrics=metrics[:METRICS_PER_BATCH])
-        for first in range(METRICS_PER_BATCH, len(metrics), METRICS_PER_BATCH):
-            self._client.log_batch(run_id, metrics=metrics[first : first + METRICS_PER_BATCH])
-        self._client.set_terminated(run_id, status="FINISHED" if result else "FAILED", end_time=end)
-        return run_id
-
-    def _create_run(
-        self, role: str, name: str, *, parent: str | None, tags: dict[str, str], start: int | None = None
-    ) -> str:
-        tags = {"study.role": role, **tags} | ({"mlflow.parentRunId": parent} if parent else {})
-        run: Run = self._client.create_run(self._experiment_id, run_name=name, tags=tags, start_time=start)
-        return str(run.info.run_id)
+        return write_run(
+            self._client,
+            WholeRun(
+                experiment_id=self._experiment_id,
+                name=run_name(record),
+                tags=_run_tags(TRIAL, trial_tags(record), parent=self._sweep_id),
+                params=record.config.params(),
+                metrics=list(trial_metrics(result, start=start, end=end)) if result else [],
+                start=start,
+                end=end,
+                status="FINISHED" if result else "FAILED",
+            ),
+        )
 
     def _runs(self, query: str = "") -> list[Run]:
         return list(search_runs(self._client, self._experiment_id, query))
@@ -298,6 +298,10 @@ def attach(*, uri: str, study: str, folder: Path, tags: Mapping[str, str]) -> No
         client.log_batch(runs[0].info.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
     except STORE_ERRORS as error:
         raise UserError(f"the MLflow store {shown_uri(uri)} cannot be used ({reason(error)})") from error
+
+
+def _run_tags(role: str, tags: Mapping[str, str], *, parent: str | None = None) -> dict[str, str]:
+    return {"study.role": role, **tags} | ({"mlflow.parentRunId": parent} if parent else {})
 
 
 def _milliseconds(seconds: float) -> int:
