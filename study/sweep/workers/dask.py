@@ -95,6 +95,15 @@ class DaskWorkers(Workers):
                 "distributed.worker.memory.pause": False,
                 "distributed.worker.memory.spill": False,
                 "distributed.worker.memory.target": False,
+                # What watches Dask itself, for a dashboard that few open, took 3% of a core here and in each worker.
+                "distributed.admin.tick.interval": "1s",
+                "distributed.admin.tick.cycle": "10s",
+                "distributed.admin.system-monitor.interval": "10s",
+                "distributed.admin.system-monitor.gil.enabled": False,
+                "distributed.worker.profile.enabled": False,
+                # A worker has one trial at a time, and no data but its result: there is nothing to move.
+                "distributed.scheduler.work-stealing": False,
+                "distributed.scheduler.active-memory-manager.start": False,
             }
         )
         if scheduler:
