@@ -24,7 +24,6 @@ from study.space.samplers import BuildSampler, build_sampler
 from study.space.samplers.numbered import NumberedSampler
 from study.space.search_space import TRIALS_LIMIT, SearchSpace
 from study.sweep.private_optuna import LedgerStorage
-from study.sweep.reopen import reopen_trials
 from study.tracking import Patience, Waiting
 from study.trial.axes import AxisValue
 from study.trial.design import Configuration
@@ -221,7 +220,7 @@ class Ledger:
         self._patience.wait_out(lambda: self._reopen(numbers))
 
     def _reopen(self, numbers: Collection[int]) -> None:
-        reopen_trials(self._storage, self._study_id, numbers, user_attributes=TOLD, system_attributes=[JOURNAL])
+        self._storage.reopen_trials(self._study_id, numbers, user_attributes=TOLD, system_attributes=[JOURNAL])
         # What Optuna has read of an ended trial it never reads again.
         name, sampler = self._study.study_name, self._study.sampler
         self._study = optuna.load_study(study_name=name, storage=self._storage, sampler=sampler)

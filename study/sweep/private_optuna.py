@@ -2,13 +2,14 @@
 
 Optuna's database storage writes a trial's parameters and attributes one by one. For each it reads the trial again, and
 each attribute is a transaction of its own: that was nine tenths of what Optuna cost a sweep. Here a trial is written in
-one transaction when it begins and in one when it ends, into the same tables.
+one transaction when it begins and in one when it ends, into the same tables. Opening an ended trial again is something
+that Optuna has no way to do.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -22,8 +23,9 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 assert version("optuna").startswith("5.0."), "private interfaces were checked with Optuna 5.0"
 
-TRIALS, PARAMS, VALUES, ATTRIBUTES = (
-    BaseModel.metadata.tables[name] for name in ("trials", "trial_params", "trial_values", "trial_user_attributes")
+TRIALS, PARAMS, VALUES, USER_ATTRIBUTES, SYSTEM_ATTRIBUTES = (
+    BaseModel.metadata.tables[f"trial{rest}"]
+    for rest in ("s", "_params", "_values", "_user_attributes", "_system_attributes")
 )
 OPEN = (TrialState.RUNNING, TrialState.WAITING)
 
@@ -101,9 +103,34 @@ class LedgerStorage(RDBStorage):
                 row = {"trial_id": trial_id, "objective": 0, "value": stored, "value_type": kind}
                 connection.execute(delete(VALUES).where(VALUES.c.trial_id == trial_id))
                 connection.execute(insert(VALUES).values(row))
-            earlier = (ATTRIBUTES.c.trial_id == trial_id) & ATTRIBUTES.c.key.in_(list(attributes))
-            connection.execute(delete(ATTRIBUTES).where(earlier))
+            earlier = (USER_ATTRIBUTES.c.trial_id == trial_id) & USER_ATTRIBUTES.c.key.in_(list(attributes))
+            connection.execute(delete(USER_ATTRIBUTES).where(earlier))
             _insert_attributes(connection, trial_id, attributes)
+
+    def reopen_trials(
+        self,
+        study_id: int,
+        numbers: Collection[int],
+        *,
+        user_attributes: Collection[str],
+        system_attributes: Collection[str],
+    ) -> None:
+        """Let failed trials wait again, in one transaction. A study that is open already has to be loaded again.
+
+        Args:
+            study_id: Of the study.
+            numbers: Of trials without a value.
+            user_attributes: User attributes that they are to lose.
+            system_attributes: System attributes that they are to lose.
+        """
+        chosen = TRIALS.c.study_id == study_id, TRIALS.c.number.in_(numbers), TRIALS.c.state != TrialState.COMPLETE
+        with _create_scoped_session(self.scoped_session) as session:
+            connection = session.connection()
+            ids = connection.scalars(select(TRIALS.c.trial_id).where(*chosen)).all()
+            for table, keys in ((USER_ATTRIBUTES, user_attributes), (SYSTEM_ATTRIBUTES, system_attributes)):
+                connection.execute(delete(table).where(table.c.trial_id.in_(ids), table.c.key.in_(keys)))
+            waiting = {"state": TrialState.WAITING, "datetime_start": None, "datetime_complete": None}
+            connection.execute(update(TRIALS).where(TRIALS.c.trial_id.in_(ids)).values(waiting))
 
     def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
         """As Optuna's own, asked once: Optuna asks a store that is locked five times, deaf to Ctrl-C."""
@@ -118,7 +145,7 @@ def _insert_attributes(connection: Connection, trial_id: int, attributes: Mappin
         {"trial_id": trial_id, "key": key, "value_json": json.dumps(attribute)} for key, attribute in attributes.items()
     ]
     if rows:
-        connection.execute(insert(ATTRIBUTES), rows)
+        connection.execute(insert(USER_ATTRIBUTES), rows)
 
 
 def _now() -> datetime:
