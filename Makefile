@@ -8,7 +8,7 @@ SPACE ?= card
 ARGS ?=
 quoted = '$(subst ','\'',$(1))'
 
-.PHONY: help setup sweep ui notebook figures test bench lint lock clean
+.PHONY: help setup sweep ui notebook figures test bench record lint lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ test: $(READY)  ## run all tests: ARGS="-k space"
 
 bench: $(READY)  ## time the engines against a user's own loop: ARGS="--trials 200"
 	$(VENV)/bin/python benchmarks/bench.py $(ARGS)
+
+record: $(READY)  ## make the recorded studies anew, with their manifest: ARGS="card mre"
+	$(VENV)/bin/python benchmarks/record.py $(ARGS)
 
 lint: $(READY)  ## ruff and mypy
 	$(VENV)/bin/ruff check .

@@ -20,7 +20,7 @@ def finding(row: Mapping[Any, Any], claims: Claims) -> str:
     if row["verdict"] == NOT_TESTED or (row["note"] and not row["observations"]):
         return str(row["note"])
     cases, n = row["successes"], row["observations"]
-    told = f"{row['quantifier']}: {cases} of {n}"
+    told = f"{row['quantifier']}: {cases} of {n}" if n else f"{row['quantifier']}: no seed goes either way"
     if row["verdict"] == NO_DIFFERENCE:
         return (
             f"no difference: within {claims.equivalence:.0%} in {row['within']} of {row['pairs']} seeds{_factor(row)}; "
@@ -31,7 +31,7 @@ def finding(row: Mapping[Any, Any], claims: Claims) -> str:
         told += f", below {claims.bound:.0%}"
     elif shown and cases == n and row["quantifier"] == "always":
         told += f", above {1 - claims.bound:.0%}"
-    else:
+    elif n:
         told += f" ({row['low']:.0%} to {row['high']:.0%})"
     return told + _factor(row) + (f" [{row['note']}]" if row["note"] else "")
 

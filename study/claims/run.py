@@ -195,7 +195,8 @@ def with_growth(
 
 
 def _last(values: Mapping[int, float], update: int) -> float:
-    return values[max(at for at in values if at <= update)]
+    kept = [at for at in values if at <= update]
+    return values[max(kept)] if kept else math.nan
 
 
 def _ids(contrasts: Iterable[Contrast]) -> list[str]:

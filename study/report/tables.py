@@ -109,3 +109,25 @@ def load_verdicts(name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     if found is None:
         raise UserError(f"{name}: has no verdicts; `study claims` runs the trials and judges them")
     return found
+
+
+def load_remedies(name: str) -> pd.DataFrame:
+    """The ranked remedies of a study, as `study.claims.remedies.ranked_remedies` gives them.
+
+    Args:
+        name: As for `load_verdicts`.
+
+    Raises:
+        UserError: There is no such study, or it has none.
+    """
+    import pandas as pd
+
+    if name.startswith(RECORDED):
+        return pd.read_parquet(recorded_file(f"{name.removeprefix(RECORDED)}-remedies"))
+    from study.tracking import REMEDIES, read_kept
+    from study.trial.home import existing_home
+
+    found = read_kept(uri=existing_home().tracking_uri, study=name, name=REMEDIES)
+    if found is None:
+        raise UserError(f"{name}: has no remedies; `study claims --remedies` runs the trials and ranks them")
+    return found
