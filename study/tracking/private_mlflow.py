@@ -43,6 +43,10 @@ KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Tag of an experiment: its pages are those for training, not those for language models."""
 
 
+RUN_NAME, CREATED = "attributes.`Run Name`", "runDateAndNestInfo"
+"""Columns of the list of runs, by the names that a view's state has for them; they stand first, whatever the order."""
+
+
 def make_tables(uri: str, *, artifacts: str) -> None:
     """Make the tables of an SQLite store.
 

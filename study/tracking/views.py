@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from study.tracking.private_mlflow import saved_view_tag, view_address
+from study.tracking.private_mlflow import CREATED, RUN_NAME, saved_view_tag, view_address
 
 KEY = "trials"
 
-BEFORE_AXES = ("tags.`outcome`", "metrics.`time_to_nan`", "metrics.`updates`", "metrics.`loss`")
+TIME_TO_NAN = "metrics.`time_to_nan`"
 AFTER_AXES = (
+    "tags.`outcome`",
+    "metrics.`updates`",
+    "metrics.`loss`",
     "metrics.`onset_update`",
     "tags.`onset_tensor`",
     "tags.`onset_layer`",
@@ -17,25 +20,34 @@ AFTER_AXES = (
     "metrics.`nonfinite_weight`",
 )
 
+FIRST_WIDTHS = {RUN_NAME: 170, CREATED: 40, TIME_TO_NAN: 84}
+"""Pixels. Of the time of making the mark of how the run ended is enough; the name begins with number and outcome."""
+AXES_WIDTH = 490
+"""Pixels for all axes: with the columns above, what a list has on a screen of 1500, MLflow's own panels left open."""
+NARROWEST, WIDEST = 54, 120
+"""Pixels for an axis."""
 
-def view_tag(axes: Iterable[str], *, created: int) -> dict[str, str]:
-    """The tag of an experiment that keeps the view: outcome, time-to-NaN, onset and axes, soonest NaN first.
+
+def view_tag(axes: Sequence[str], *, created: int) -> dict[str, str]:
+    """The tag of an experiment that keeps the view: axes, time-to-NaN, outcome and onset, soonest NaN first.
 
     Args:
         axes: Names of params to show.
         created: Time of making, milliseconds since the epoch.
     """
+    params = [f"params.`{axis}`" for axis in axes]
+    width = min(max(AXES_WIDTH // max(len(params), 1), NARROWEST), WIDEST)
     state = {
         "searchFilter": "tags.`study.role` = 'trial'",
-        "orderByKey": "metrics.`time_to_nan`",
+        "orderByKey": TIME_TO_NAN,
         "orderByAsc": True,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
-        "selectedColumns": [*BEFORE_AXES, *AFTER_AXES, *(f"params.`{axis}`" for axis in axes)],
-        "columnOrder": [],
-        "columnWidths": {},
+        "selectedColumns": [*params, TIME_TO_NAN, *AFTER_AXES],
+        "columnOrder": [RUN_NAME, CREATED, *params, TIME_TO_NAN, *AFTER_AXES],
+        "columnWidths": FIRST_WIDTHS | dict.fromkeys(params, width),
         "runsHiddenMode": "FIRST_10_RUNS",
         "viewMaximized": False,
         "runListHidden": False,

@@ -205,7 +205,7 @@ class Tracker:
                 "study.uid": uid,
                 NOTE: EXPERIMENT_NOTE,
                 **KIND,
-                **view_tag(varied, created=_milliseconds(time.time())),
+                **view_tag(list(varied), created=_milliseconds(time.time())),
             }
             experiment_id: str = self._client.create_experiment(self._study, artifact_location=location, tags=tags)
             return experiment_id

@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from study.space.file import load
 from study.tracking import address, list_studies
+from study.trial.folders import space_folders
 from tests.conftest import ROOT
 from tests.sweep.test_loop import Drive, finish, free_port
 
@@ -100,6 +102,20 @@ def test_a_sweep_reads_well_in_mlflow(ui: str, page: Page) -> None:
     expect(page.get_by_text("Diverged: the loss of update")).to_be_visible()
     for text in ("recurrent_dropout", "label_balance", "time_to_nan", "wall_seconds"):
         expect(page.get_by_text(text, exact=True).first).to_be_visible()
+
+
+def test_what_varies_and_the_time_to_nan_are_in_sight_on_a_common_screen(ui: str, page: Page) -> None:
+    page.set_viewport_size({"width": 1500, "height": 900})
+    page.goto(ui)
+    axes = list(load("card", folders=space_folders()).parameters)
+    assert len(axes) == 9
+    columns = [page.locator(f'[role=columnheader][col-id="params.`{axis}`"]') for axis in axes]
+    columns.append(page.locator('[role=columnheader][col-id="metrics.`time_to_nan`"]'))
+    for column in columns:
+        expect(column).to_be_in_viewport(ratio=1)
+    places = [box["x"] for column in columns if (box := column.bounding_box())]
+    assert places == sorted(places)
+    assert len(places) == 10
 
 
 def test_the_parent_run_tells_how_to_read_the_study(ui: str, page: Page) -> None:
