@@ -90,6 +90,7 @@ def gain(row: Mapping[Any, Any]) -> str:
     low, high = row["gain_low"], row["gain_high"]
     if math.isnan(low) or (low <= 0 and math.isinf(high)):
         return "time gained not known"
-    if math.isnan(row["gain"]):
+    # A curve that few trials end has a median by chance; without an upper end there is none to tell.
+    if math.isnan(row["gain"]) or math.isinf(high):
         return f"at least {low:.2g} times the steps"
-    return f"{row['gain']:.3g} times the steps ({low:.3g} to {'any' if math.isinf(high) else format(high, '.3g')})"
+    return f"{row['gain']:.3g} times the steps ({low:.3g} to {high:.3g})"
