@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -102,6 +102,16 @@ def _process(contrast: Contrast, jobs: Sequence[dict[str, Any]], threads: int) -
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+class Note(NamedTuple):
+    """What is said of a contrast beside its counts."""
+
+    words: str
+    missing: bool = False
+    """Whether runs are, so that it has nothing to say yet."""
+    untested: bool = False
+    """Whether what was run is no test of it."""
+
+
 class KerasRuns:
     """A table of runs, by contrast."""
 
@@ -159,16 +169,17 @@ class KerasRuns:
             )
         return rows
 
-    def note(self, contrast: Contrast, counts: Sequence[Count], *, under: Semantics, seed: int) -> tuple[str, bool]:
-        """Why it has nothing to say, or what else was seen; and whether that is no test of the claim."""
+    def note(self, contrast: Contrast, counts: Sequence[Count], *, under: Semantics, seed: int) -> Note:
+        """Why it has nothing to say, or what else was seen."""
         if under != "keras-3":
-            return "Keras 2.2.4 itself is not run here, only emulated by an engine that repeats itself", True
+            words = "Keras 2.2.4 itself is not run here, only emulated by an engine that repeats itself"
+            return Note(words, untested=True)
         asked = contrast.replicates * len(contrast.arms) * len(contrast.threads or (1,))
         done = sum(count.observations for count in counts)
         if done < asked and not any(count.successes for count in counts):
-            return f"{asked - done} of {asked} configurations not run yet", False
+            return Note(f"{asked - done} of {asked} configurations not run yet", missing=True)
         if contrast.statistic != "repeat":
-            return "", False
+            return Note("")
         groups = list(self._by_configuration(contrast, seed))
         differ = sum(group["losses"].nunique() > 1 for group in groups)
         seen = f"losses differ in a bit in {differ} of {len(groups)} configurations"
@@ -178,5 +189,5 @@ class KerasRuns:
         )
         on_gpu = (self._of(contrast, seed)["device"] == "GPU").any()
         if not any(count.successes for count in counts) and not on_gpu:
-            return f"on a CPU only, in {tried}; a GPU could tell otherwise", True
-        return seen, False
+            return Note(f"on a CPU only, in {tried}; a GPU could tell otherwise", untested=True)
+        return Note(seen)

@@ -221,17 +221,16 @@ def _fitted_row(contrast: Contrast, fits: KerasRuns, claims: Claims, *, under: S
     """The row of a contrast that Keras's own `fit` was asked."""
     counts = fits.counts(contrast, seed=seed) if under == "keras-3" else [Count("", 0, 0)]
     decision = decide(counts, quantifier=contrast.quantifier, bound=claims.bound)
-    note, untested = fits.note(contrast, counts, under=under, seed=seed)
+    note = fits.note(contrast, counts, under=under, seed=seed)
     empty = {"within": 0, "pairs": 0, "factor": math.nan, "factor_low": math.nan, "factor_high": math.nan}
-    resolved = not note or decision.p == 0
     return {
         **_described(contrast, decision.decisive, claims),
         "direction": decision.direction,
-        "p": decision.p if resolved else 1.0,
+        "p": 1.0 if note.missing or note.untested else decision.p,
         "p_equal": 1.0,
-        "untested": untested,
+        "untested": note.untested,
         **empty,
-        "note": note,
+        "note": note.words,
     }
 
 
