@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import tensorflow as tf
@@ -76,7 +77,9 @@ class WatchedStep:
         self._state: list[Variable] | None = None
         self._execute = self._updates
         if not model.run_eagerly:
-            self._execute = tf.function(self._updates, reduce_retracing=True)
+            # TensorFlow counts traces by a function's code, and would warn of the fifth model of a process: a partial
+            # function has no code, and counts by itself.
+            self._execute = tf.function(partial(self._updates), reduce_retracing=True, autograph=False)
 
     def start_over(self) -> None:
         """Count from the first update again, for another training of the same compiled model."""
@@ -136,7 +139,6 @@ class WatchedStep:
         traced = tf.function(lambda batches: self.original(iter([batches.get_next()])))
         return trained_state(self.model, of_graph=traced.get_concrete_function(iterator).graph.variables)
 
-    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def _updates(self, iterator: Any) -> tuple[Tensor, Any, Tensor]:
         """Updates until `steps_per_execution`, the end of the data or an event.
 

@@ -20,6 +20,14 @@ def show_growth(anatomy: Anatomy) -> None:
     _show(by_timestep(anatomy))
 
 
+def show_layers(anatomy: Anatomy) -> None:
+    """Show the layers of a user's model, how large their numbers are, and which of them broke."""
+    from study.report.figures.layer_map import drawn
+
+    caption = "Largest number of each layer's output, of the gradient of it, and of its weights"
+    _show([(caption, drawn(anatomy))])
+
+
 def show_updates(anatomy: TrialAnatomy) -> None:
     """Show the loss and the sizes of states, gradients and weights by update."""
     from study.report.figures.anatomy import by_update
@@ -34,7 +42,8 @@ def _show(pictures: list[tuple[str, str]]) -> None:
     # Its functions have no types.
     display: Any = IPython.display
     for caption, picture in pictures:
-        display.display(display.SVG(base64.b64decode(picture.partition(",")[2])))
+        drawn = base64.b64decode(picture.partition(",")[2]).decode()
+        display.display(display.SVG(drawn.replace("<svg ", '<svg style="max-width: 100%; height: auto" ', 1)))
         display.display(display.Markdown(f"*{caption}*"))
 
 

@@ -85,8 +85,8 @@ def _of_gradient(path: str, onset: Onset) -> str:
 
 
 def _happened(onset: Onset) -> str:
-    if onset.phase == "forward" and "/" in onset.tensor and not onset.operands and not onset.source:
-        return f"was {VALUES.get(onset.value, onset.value)} already before it"  # a weight, as it was given
+    if onset.phase in ("forward", "optimizer") and "/" in onset.tensor and not onset.operands and not onset.source:
+        return f"was {VALUES.get(onset.value, onset.value)} already before it"  # a variable, as it was given
     if onset.value == "nan":
         return "was NaN" if onset.phase == "data" else "became NaN"
     if onset.value not in ("inf", "-inf"):

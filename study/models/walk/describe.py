@@ -87,9 +87,9 @@ class Describer:
         index, shape = origin.index, origin.where.shape
         if origin.tensor in self.naming.data:
             return DATA, _Told(layer=None, tensor=self.naming.data[origin.tensor], index=index, shape=shape)
-        layer = self.naming.layer_of_variable(origin.tensor)
         path = str(self.naming.path_of(origin.tensor))
-        return FORWARD, _Told(layer=layer, tensor=path, index=index, shape=())
+        told = _Told(layer=self._layer_of_written(origin.tensor), tensor=path, index=index, shape=())
+        return self.naming.phase_of_variable(origin.tensor), told
 
     def _forward(self, origin: Origin, operation: Executed) -> _Told:
         layer, timestep = self.naming.layer_at(operation), operation.place.timestep

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from study.models.walk.kinds import MOVING
-from study.models.walk.place import BACKWARD, LOSS, Call, Executed, Named, TensorId
+from study.models.walk.place import BACKWARD, FORWARD, LOSS, Call, Executed, Named, TensorId
 from study.models.walk.recorder import Recorder
 from study.models.walk.users_code import operation_name
 
@@ -37,13 +39,15 @@ class Naming:
 
     def layer_of_variable(self, tensor: TensorId) -> str | None:
         """The layer that reads a variable on the way forward."""
+        return next((user.place.call.name for user in self._readers(tensor) if user.place.call is not None), None)
+
+    def phase_of_variable(self, tensor: TensorId) -> str:
+        """The phase of the update in which a variable is read first."""
+        return next((user.place.phase for user in self._readers(tensor)), FORWARD)
+
+    def _readers(self, tensor: TensorId) -> Sequence[Executed]:
         variable = self.recorder.variable(tensor)
-        if variable is None:
-            return None
-        for user in self.recorder.users_of(("variable", variable.handle._id, 0)):
-            if user.place.call is not None:
-                return user.place.call.name
-        return None
+        return () if variable is None else self.recorder.users_of(("variable", variable.handle._id, 0))
 
     def of_tensor(self, tensor: TensorId) -> str:
         """A tensor of the way forward as a path: `dense`, `lstm/candidate_sum`, `encoder/kernel`, `distance/sqrt`."""
