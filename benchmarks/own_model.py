@@ -2,10 +2,11 @@
 
     python benchmarks/own_model.py [--rounds 5] [--updates 80] [--out benchmarks/own_model.md]
 
-Both sides run in one process, with the same settings of TensorFlow, one right after the other and in turns; on a
-shared machine their ratio holds better than the seconds. An update is timed from call to call of the training step,
-so that whatever `fit` does between two updates counts. The first updates, which trace the graph, are left out of it;
-`whole` is the time of a trial and of a script with `build`, `data` and `fit`, tracing included.
+Both sides run in one process, with the same settings of TensorFlow, one right after the other and in turns. What is
+measured is processor time, of all threads of the process, which other work on the machine hardly touches; their ratio
+holds better still. An update is measured from call to call of the training step, so that whatever `fit` does between
+two updates counts. The first updates, which trace the graph, are left out of it; `whole` is a trial and a script with
+`build`, `data` and `fit`, tracing included.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import statistics
 import tempfile
 import time
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -67,20 +67,21 @@ class Side:
     """One measurement of one side."""
 
     update: float
-    """Median seconds of an update, after the first ones."""
+    """Mean seconds of processor time of an update, after the first ones."""
     whole: float
-    """Seconds of all of it."""
+    """Seconds of processor time of all of it."""
 
 
-def median(times: list[float]) -> float:
-    """Seconds between two of these times, after the first ones."""
-    return statistics.median(after - before for before, after in pairwise(times[WARM_UP:]))
+def mean(times: list[float]) -> float:
+    """Seconds between two of these times, after the first ones. Batches are prepared ahead, so that one alone tells
+    nothing."""
+    return (times[-1] - times[WARM_UP]) / (len(times) - 1 - WARM_UP)
 
 
 def bare(file: ModelFile, config: ModelConfig) -> Side:
     """`fit` as a script would call it."""
     times: list[float] = []
-    began = time.perf_counter()
+    began = time.process_time()
     start_anew(seed=config.seed)
     functions = file.load()
     model, (x, y) = functions.build(), functions.data()
@@ -88,22 +89,22 @@ def bare(file: ModelFile, config: ModelConfig) -> Side:
 
     def timed(iterator: Any) -> Any:
         logs = step(iterator)
-        times.append(time.perf_counter())
+        times.append(time.process_time())
         return logs
 
     model.train_function = timed
     model.fit(x, y, epochs=config.updates * BATCH // len(x), verbose=0)
     assert len(times) == config.updates
-    return Side(update=median(times), whole=time.perf_counter() - began)
+    return Side(update=mean(times), whole=time.process_time() - began)
 
 
 def trial(file: ModelFile, config: ModelConfig) -> Side:
     """The same updates as a trial."""
     times: list[float] = []
-    began = time.perf_counter()
-    trained = train(prepare(file, config), on_update=lambda number, loss: times.append(time.perf_counter()))
+    began = time.process_time()
+    trained = train(prepare(file, config), on_update=lambda number, loss: times.append(time.process_time()))
     assert len(trained.loss) == config.updates
-    return Side(update=median(times), whole=time.perf_counter() - began)
+    return Side(update=mean(times), whole=time.process_time() - began)
 
 
 def measured(name: str, *, rounds: int, updates: int, folder: Path) -> str:
@@ -136,7 +137,8 @@ def main() -> None:
         "# A trial of a model file beside bare fit",
         "",
         f"{machine()}; {', '.join(f'{name} {version}' for name, version in versions().items())}. "
-        f"{given.rounds} rounds of {given.updates} updates of {BATCH} rows each. Ratios are medians over the rounds.",
+        f"{given.rounds} rounds of {given.updates} updates of {BATCH} rows each. Seconds are of the "
+        "processor; ratios are medians over the rounds.",
         "",
         "| model | update: fit | trial | ratio | whole: fit | trial | ratio |",
         "| --- | --- | --- | --- | --- | --- | --- |",

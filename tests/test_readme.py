@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import ast
+import json
 import re
 from pathlib import Path
 
@@ -36,3 +38,21 @@ def test_the_example_space_parses() -> None:
 def test_every_file_the_readme_names_is_there() -> None:
     for name in re.findall(r"`((?:study|notebooks|benchmarks)/[\w/.]+)`|\]\(([\w/.]+)\)", README):
         assert (ROOT / (name[0] or name[1])).exists(), name
+
+
+def test_the_model_file_that_the_readme_shows_is_the_one_of_the_notebook_and_says_what_it_answers() -> None:
+    shown = re.search(r"```python\n# (notebooks/my_own_model\.py)\n(.*?)```", README, re.DOTALL)
+    assert shown is not None
+    file = ast.parse((ROOT / shown[1]).read_text())
+    assert ast.dump(ast.Module(file.body[1:], [])) == ast.dump(ast.parse(shown[2]))  # the first is its docstring
+    answer = re.search(r"^answers\n\n((?:> .*\n)+)", README, re.MULTILINE)
+    assert answer is not None
+    said = " ".join(answer[1].replace("> ", "").split())
+    notebook = json.loads((ROOT / "notebooks" / "05_my_own_model.ipynb").read_text())
+    printed = [
+        " ".join("".join(output["text"]).split())
+        for cell in notebook["cells"]
+        for output in cell.get("outputs", ())
+        if "text" in output
+    ]
+    assert said in printed

@@ -18,7 +18,7 @@ def test_a_notebook_runs_from_top_to_bottom(path: Path, tmp_path: Path) -> None:
     run_notebook(path, out=out)
     notebook = nbformat.read(out, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert code[0].source.startswith("STUDY = ")
+    assert code[0].source.startswith(("STUDY = ", "MODEL = "))
     pictures = [
         output
         for cell in code
@@ -37,8 +37,8 @@ def test_a_notebook_is_kept_with_the_outputs_of_all_its_cells_in_order(path: Pat
     assert code[-1].outputs
 
 
-def test_there_are_four_notebooks_each_a_question() -> None:
-    assert [path.name[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04"]
+def test_there_are_five_notebooks_each_a_question() -> None:
+    assert [path.name[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05"]
     for path in NOTEBOOKS:
         first = json.loads(path.read_text("utf-8"))["cells"][0]["source"]
         assert "".join(first).splitlines()[0].endswith("?")
