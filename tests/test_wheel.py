@@ -33,7 +33,7 @@ def run(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
         archive.extractall(target)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("STUDY_HOME", "MLFLOW"))}
 
-    def study(*arguments: str) -> str:
+    def study(*arguments: str, status: int = 0) -> str:
         answer = subprocess.run(
             [sys.executable, "-m", "study", *arguments],
             capture_output=True,
@@ -42,8 +42,8 @@ def run(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
             env={**environment, "PYTHONPATH": str(target)},
             check=False,
         )
-        assert answer.returncode == 0, answer.stderr
-        return answer.stdout
+        assert answer.returncode == status, answer.stderr
+        return answer.stdout + answer.stderr
 
     return study
 
@@ -64,3 +64,13 @@ def test_a_shipped_space_is_swept_and_reported_anywhere(run: Run) -> None:
 
 def test_the_figures_of_a_recorded_study_are_drawn_anywhere(run: Run) -> None:
     assert "phase_diagram.png" in run("figures")
+
+
+def test_the_claims_are_found_anywhere(run: Run) -> None:
+    refused = run("claims", "--only", "C99", status=2)
+    assert "--only C99: is not in " in refused
+    assert "there are C1, " in refused
+
+
+def test_a_recorded_study_is_reported_anywhere(run: Run) -> None:
+    assert "All of the 10 trials diverged" in run("report", "recorded:mre", "--no-open")

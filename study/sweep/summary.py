@@ -37,11 +37,17 @@ def summarise(report: SweepReport, *, name: str, space: SearchSpace, home: Home,
         console: Where to print.
     """
     axis = split_by(space)
-    table = Table(title=Text(f"{name}: {len(report.table)} trials"), title_justify="left", box=SIMPLE_HEAD)
+    title = Text(f"{name}: {len(report.table)} trials")
+    # Narrow, so that the counts stand side by side in 80 columns with all but the longest names of axes.
+    table = Table(
+        title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False
+    )
     exploded = bool(report.table["exploded"].any())
     columns = ("trials", "diverged", "soonest", "median", "survived", *(("exploded",) if exploded else ()), "failed")
     for column in (axis or "", *columns):
-        table.add_column(column, justify="left" if column == axis else "right", no_wrap=True)
+        # Where a terminal is too narrow it is the axis that goes on in the next line.
+        of_axis = column == axis
+        table.add_column(column, justify="left" if of_axis else "right", no_wrap=not of_axis, overflow="fold")
     if axis is not None:
         for value, trials in report.table.groupby(axis, dropna=False):
             table.add_row(Text(_shown(value)), *_row(trials, exploded=exploded))

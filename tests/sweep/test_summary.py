@@ -53,6 +53,24 @@ def test_trials_are_counted_by_the_first_axis_with_choices(report: SweepReport) 
     assert found["all"] == ["6", "3", "(50%)", "3", "5", "2", "1"]
 
 
+@pytest.mark.parametrize(
+    ("axis", "values"), [("recurrent_dropout", (0.0, 0.5)), ("recurrent_activation", ("sigmoid", "tanh"))]
+)
+def test_every_count_keeps_its_name_in_a_narrow_terminal(
+    home: Path, axis: str, values: tuple[float | str, ...]
+) -> None:
+    table = results_table([3, 99, 99, 99], budget=20, failed=(3,), **{axis: [values[0]] * 2 + [values[1]] * 2})
+    table["exploded"] = [False, True, False, None]
+    console = Console(file=StringIO(), width=80)
+    report = SweepReport(table=table, interrupted=False, experiment_id="1")
+    summarise(report, name="mine", space=space(**{axis: Choices(values=values)}), home=Home.find(), console=console)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    names = "trials diverged soonest median survived exploded failed"
+    assert any(" ".join(line.split()).endswith(names) for line in lines)
+    assert rows(lines)[str(values[1])] == ["2", "0", "(0%)", "1", "0", "1"]
+    assert "1 failed: the same command with --retry-failed tries it again" in lines
+
+
 def test_a_value_that_is_unset_is_written_as_it_is_in_files(report: SweepReport) -> None:
     assert rows(printed(report, of=space(clipnorm=Choices(values=(None, 1.0)))))["none"][0] == "3"
 
