@@ -43,6 +43,7 @@ def subject(
     assignments: Sequence[str],
     trials: int | None,
     divergence: Divergence | None,
+    sampler: str | None = None,
 ) -> Subject:
     """Put together what was given on the command line.
 
@@ -53,6 +54,7 @@ def subject(
         assignments: Axes to fix, `name=value`.
         trials: Number of trials.
         divergence: The event that ends a trial.
+        sampler: As `study.space.vary` reads it.
 
     Raises:
         UserError: Nothing to vary, two sources of it, or anything wrong in them.
@@ -61,6 +63,10 @@ def subject(
         raise UserError(f"--vary {vary[0]}: goes without a search space, and {space} is one; keep one of the two")
     if space is None and not vary and model is None:
         raise click.UsageError("SPACE is missing; give a search space, or --vary name=values")
+    if space is not None and sampler is not None:
+        raise UserError(
+            f"--sampler {sampler}: goes with --vary; {space} is a search space, whose file says it: sampler:"
+        )
     if space is not None:
         return _of_file(space, model=model, assignments=assignments, trials=trials, divergence=divergence)
     if not vary and trials is None:
@@ -76,6 +82,7 @@ def subject(
         about=f"{what}, {', '.join(one.partition('=')[0].strip() for one in vary) or 'the seed'} varied",
         overrides=design.axes.parse_assignments(assignments),
         trials=trials,
+        sampler=sampler,
         divergence=divergence or NONFINITE,
     )
     name = "varied" if file is None else Path(file.name).stem

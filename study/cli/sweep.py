@@ -29,6 +29,11 @@ from study.trial.divergence import Divergence
     metavar="NAME=VALUES",
     help="Vary an axis, such as learning_rate=1e-5..1e-1:log or activation=relu,tanh, without a SPACE; repeatable.",
 )
+@click.option(
+    "--sampler",
+    metavar="SAMPLER",
+    help="How --vary is sampled: sobol, random, grid, tpe=shortest or boundary=0.5 [default: sobol].",
+)
 @click.option("--trials", type=click.IntRange(min=1), help="Number of trials of the study [default: the file's].")
 @click.option("--name", metavar="STUDY", help="Name of the study [default: the file's name]; an old one goes on.")
 @click.option(
@@ -60,6 +65,7 @@ def sweep(
     space: str | None,
     model: Path | None,
     vary: tuple[str, ...],
+    sampler: str | None,
     trials: int | None,
     name: str | None,
     workers: int | None,
@@ -83,13 +89,22 @@ def sweep(
     Examples:
         study sweep card --trials 100
         study sweep --model my_model.py --vary learning_rate=1e-5..1e-1:log --vary activation=relu,tanh
+        study sweep --vary learning_rate=1e-5..1e-1:log --vary units=8..64 --sampler boundary=0.5,width=0.05
     """
     with interruptible(KEPT) as stop:
         from study.cli.subject import subject
         from study.trial.home import Home
         from study.trial.model_design import ENGINE
 
-        about = subject(space, model=model, vary=vary, assignments=assignments, trials=trials, divergence=divergence)
+        about = subject(
+            space,
+            model=model,
+            vary=vary,
+            sampler=sampler,
+            assignments=assignments,
+            trials=trials,
+            divergence=divergence,
+        )
         if about.model is not None:
             refuse_engine()
         from study.report.page_task import draw, draw_of_model

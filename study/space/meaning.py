@@ -10,7 +10,7 @@ from typing import Any
 from study.space.search_space import TRIALS_LIMIT, Choices, Condition, Parameter, Range, SearchSpace, check_trials
 from study.space.shape import Given, ParameterEntry, SpaceFile
 from study.space.yaml_file import shown
-from study.trial.axes import BUDGET, Axis, AxisValue, as_text
+from study.trial.axes import BUDGET, SEED, Axis, AxisValue, as_text
 from study.trial.design import Design
 from study.trial.errors import UserError
 
@@ -49,7 +49,6 @@ class Meaning:
         parameters = self._ordered(
             {name: self._parameter(self._axes[name], entry) for name, entry in varied.items()}, fixed, set_apart
         )
-        sampler, hunt = file.sampler
         space = SearchSpace(
             about=file.about,
             fixed=fixed,
@@ -57,14 +56,16 @@ class Meaning:
             updates=updates,
             trials=file.trials or 1,
             replicates=file.replicates,
-            sampler=sampler,
-            hunt=hunt,
+            sampler=file.sampler.name,
+            hunt=file.sampler.hunt,
+            boundary=file.sampler.boundary,
             divergence=file.divergence,
             design=self._design,
             source=self._source,
         )
         if space.varies_seed and space.replicates > 1:
             raise self._wrong("replicates", "give each trial a seed of its own; take seed out of fixed and parameters")
+        self._check_boundary(space)
         self._check_combinations(space)
         return self._with_trials(space, given=file.trials is not None)
 
@@ -231,6 +232,18 @@ class Meaning:
         return SearchSpace.listed(
             configs, about=file.about, source=self._source, divergence=file.divergence, design=self._design
         )
+
+    def _check_boundary(self, space: SearchSpace) -> None:
+        if space.boundary is None:
+            return
+        if not set(space.parameters) - {SEED}:
+            raise self._wrong("sampler", "a boundary is looked for along parameters, and there are none")
+        if space.replicates > 1:
+            raise self._wrong(
+                "replicates",
+                f"takes 1 beside a boundary, not {space.replicates}; its sampler runs a configuration again where that "
+                "tells more than a new one",
+            )
 
     def _check_combinations(self, space: SearchSpace) -> None:
         """No trial that the space can draw may be refused by its design."""

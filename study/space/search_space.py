@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import yaml
 
+from study.space.samplers.boundary_options import BoundaryOptions
 from study.trial.axes import BUDGET, NOT_OF_A_MODEL, SEED, Axes, AxisValue, as_text
 from study.trial.config import EXAMPLE
 from study.trial.design import Configuration, Design
@@ -104,9 +105,11 @@ class SearchSpace:
     """Number of trials, replicates included."""
     replicates: int = 1
     """Trials per configuration, each with a seed of its own."""
-    sampler: Literal["sobol", "random", "grid", "tpe", "listed"] = "sobol"
+    sampler: Literal["sobol", "random", "grid", "tpe", "boundary", "listed"] = "sobol"
     hunt: Literal["shortest", "longest"] | None = None
     """Which time-to-NaN the TPE sampler looks for."""
+    boundary: BoundaryOptions | None = None
+    """What the boundary sampler looks for."""
     divergence: Divergence = NONFINITE
     """The event that ends a trial before its budget."""
     configurations: tuple[Configuration, ...] = ()
@@ -154,6 +157,11 @@ class SearchSpace:
     def varies_seed(self) -> bool:
         """Whether the file itself says which seeds to use."""
         return SEED in self.parameters or SEED in self.fixed
+
+    @property
+    def learns(self) -> bool:
+        """Whether the sampler learns from results, so that it is asked for one trial at a time."""
+        return self.sampler in ("tpe", "boundary")
 
     @property
     def axes(self) -> Axes:
@@ -236,8 +244,13 @@ class SearchSpace:
             **event,
             "trials": self.trials,
             "replicates": self.replicates,
-            "sampler": {"tpe": self.hunt} if self.sampler == "tpe" else self.sampler,
+            "sampler": self._sampler_entry(),
         }
+
+    def _sampler_entry(self) -> Any:
+        if self.boundary is not None:
+            return self.boundary.as_entry()
+        return {"tpe": self.hunt} if self.sampler == "tpe" else self.sampler
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.as_dict(), sort_keys=False)

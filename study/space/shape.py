@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, InstanceOf, model_validator
 
+from study.space.samplers.boundary_options import BoundaryOptions
 from study.space.search_space import TRIALS_LIMIT
 from study.space.yaml_file import Count, Entry, shown, takes, wrong, wrong_at
 from study.trial.divergence import NONFINITE, TAKES_IN_A_FILE, Divergence, divergence_of
 
-SAMPLERS = "sobol, random, grid, {tpe: shortest} or {tpe: longest}"
+SAMPLERS = "sobol, random, grid, {tpe: shortest}, {tpe: longest} or {boundary: 0.5}"
 
 LISTED = ("about", "model", "sha256", "fixed", "updates", "divergence", "configurations")
 """Keys of a file that lists its configurations."""
@@ -21,11 +23,36 @@ Given = dict[Any, Any]
 OfAxes = Annotated[Given, takes("a mapping from axis names")]
 
 
+class BoundaryEntry(Entry):
+    """The boundary sampler, as a file asks for it: `{boundary: 0.5, points: 16, exploration: 1, width: 0.05}`."""
+
+    boundary: Annotated[float, Field(gt=0, lt=1), takes("a probability between 0 and 1")]
+    points: Count = BoundaryOptions.points
+    exploration: Annotated[float, Field(ge=0, le=1), takes("a number from 0 to 1")] = BoundaryOptions.exploration
+    width: Annotated[float, Field(gt=0, lt=1), takes("a share of the space between 0 and 1")] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplerEntry:
+    """A sampler, and what it looks for."""
+
+    name: Literal["sobol", "random", "grid", "tpe", "boundary"] = "sobol"
+    hunt: Literal["shortest", "longest"] | None = None
+    boundary: BoundaryOptions | None = None
+
+
 def _known(sampler: Any) -> Any:
-    if sampler in ("sobol", "random", "grid"):
-        return sampler, None
-    if isinstance(sampler, dict) and list(sampler) == ["tpe"] and sampler["tpe"] in ("shortest", "longest"):
-        return "tpe", sampler["tpe"]
+    match sampler:
+        case "sobol" | "random" | "grid":
+            return SamplerEntry(name=sampler)
+        case {"tpe": "shortest" | "longest" as hunt} if len(sampler) == 1:
+            return SamplerEntry(name="tpe", hunt=hunt)
+        case {"boundary": _}:
+            entry = BoundaryEntry.model_validate(sampler)
+            options = BoundaryOptions(
+                level=entry.boundary, points=entry.points, exploration=entry.exploration, width=entry.width
+            )
+            return SamplerEntry(name="boundary", boundary=options)
     raise ValueError
 
 
@@ -76,11 +103,7 @@ class SpaceFile(Entry):
     divergence: Annotated[InstanceOf[Divergence], BeforeValidator(_event), takes(TAKES_IN_A_FILE)] = NONFINITE
     trials: Count | None = None
     replicates: Count = 1
-    sampler: Annotated[
-        tuple[Literal["sobol", "random", "grid", "tpe"], Literal["shortest", "longest"] | None],
-        BeforeValidator(_known),
-        takes(SAMPLERS),
-    ] = ("sobol", None)
+    sampler: Annotated[InstanceOf[SamplerEntry], BeforeValidator(_known), takes(SAMPLERS)] = SamplerEntry()
     configurations: (
         Annotated[
             list[OfAxes],

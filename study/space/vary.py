@@ -27,9 +27,10 @@ def space_of(
     about: str,
     overrides: Mapping[str, str],
     trials: int | None = None,
+    sampler: str | None = None,
     divergence: Divergence = NONFINITE,
 ) -> SearchSpace:
-    """The search space that `--vary` describes, sampled by a Sobol sequence.
+    """The search space that `--vary` describes.
 
     Args:
         assignments: Such as `learning_rate=1e-5..1e-1:log` and `activation=relu,tanh`.
@@ -37,6 +38,7 @@ def space_of(
         about: What the study is about, in a sentence.
         overrides: Axes to fix, as from `--set`.
         trials: Their number.
+        sampler: As `--sampler` takes it: `sobol`, `grid`, `tpe=shortest`, `boundary=0.5,width=0.05`.
         divergence: The event that ends a trial.
 
     Raises:
@@ -45,11 +47,20 @@ def space_of(
     content: dict[str, Any] = {
         "about": about,
         "parameters": _parameters(assignments),
-        "trials": trials or TRIALS,
+        "trials": trials or (None if sampler == "grid" else TRIALS),
+        "sampler": None if sampler is None else _sampler(sampler),
         "divergence": in_a_file(divergence),
     }
     file = checked(SpaceFile, content, source="--vary", place=lambda way: ".".join(map(str, way)))
     return Meaning(source="--vary", design=design).space(file, overrides)
+
+
+def _sampler(given: str) -> str | dict[str, str]:
+    """What a search space file says of the sampler: a word, or a mapping."""
+    if "=" not in given:
+        return given
+    parts = (part.partition("=") for part in given.split(","))
+    return {name.strip(): value.strip() for name, _, value in parts}
 
 
 def _parameters(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 
 from study.space.samplers import BuildSampler, build_sampler
 from study.space.samplers.numbered import NumberedSampler
+from study.space.samplers.stopping import StoppingSampler
 from study.space.search_space import TRIALS_LIMIT, SearchSpace
 from study.sweep.private_optuna import LedgerStorage
 from study.tracking import Patience, Waiting
@@ -224,6 +225,20 @@ class Ledger:
         # What Optuna has read of an ended trial it never reads again.
         name, sampler = self._study.study_name, self._study.sampler
         self._study = optuna.load_study(study_name=name, storage=self._storage, sampler=sampler)
+
+    def is_done(self) -> bool:
+        """Whether the sampler wants no further trial, by a stopping rule of its own, and none is queued."""
+        sampler = self._study.sampler
+        if not isinstance(sampler, StoppingSampler) or self._trials(TrialState.WAITING):
+            return False
+        return self._patience.wait_out(lambda: sampler.is_done(self._study))
+
+    def verdict(self) -> str | None:
+        """What is known of what the sampler looks for, as a sentence; None of a sampler that looks for nothing."""
+        sampler = self._study.sampler
+        if not isinstance(sampler, StoppingSampler):
+            return None
+        return self._patience.wait_out(lambda: sampler.verdict(self._study))
 
     def ask(self) -> tuple[int, Configuration]:
         """Number and config of the next trial: a queued one before a new one."""

@@ -207,12 +207,15 @@ class _Sweep:
                 self._reopen_failed()
             self._take_up()
             left = self._space.trials - self._progress.done
-            if left > 0 and not self._stop.is_set():
+            if left > 0 and not self._stop.is_set() and not self._ledger.is_done():
                 self._train_trials(left)
             else:
                 self._write_pages(self._open_workers)
             table = self._tracker.table()
-            interrupted = self._progress.done < self._space.trials
+            spent = self._progress.done >= self._space.trials
+            interrupted = not spent and not self._ledger.is_done()
+            if not interrupted:
+                self._say_why_it_ended(spent=spent)
             self._tracker.close(
                 status="KILLED" if interrupted else "FINISHED",
                 table=table,
@@ -222,6 +225,17 @@ class _Sweep:
             self._tracker.abandon()
             raise
         return SweepReport(table=table, interrupted=interrupted, experiment_id=self._tracker.experiment_id)
+
+    def _say_why_it_ended(self, *, spent: bool) -> None:
+        """Of a sampler that may stop before all trials are spent."""
+        verdict = self._ledger.verdict()
+        if verdict is not None:
+            trials = (
+                f"all {self._space.trials} trials are spent"
+                if spent
+                else (f"stopped after {self._progress.done} of {self._space.trials} trials")
+            )
+            self._say(f"{self._options.name}: {trials}; {verdict}")
 
     def _check_engine(self) -> None:
         """One study, one engine: what two of them round differently would look like what the axes do."""
@@ -282,15 +296,20 @@ class _Sweep:
 
     def _loop(self, workers: Workers, left: int) -> None:
         waiting = Schedule()
-        ahead = 0 if self._space.hunt else max(TRIALS_AHEAD, 4 * workers.together) * workers.count
+        ahead = 0 if self._space.learns else max(TRIALS_AHEAD, 4 * workers.together) * workers.count
         asked = 0
         try:
             while not self._stop.is_set() and (asked < left or len(waiting) or workers.busy or self._journalled):
                 # A free worker comes first: writing takes a tenth of a second.
                 if workers.free is not None and (len(waiting) or asked < left):
                     while len(waiting) < workers.together and asked < left:
+                        if self._ledger.is_done():
+                            left = asked
+                            break
                         waiting.add(*self._ledger.ask())
                         asked += 1
+                    if not len(waiting):
+                        continue
                     trials = waiting.take_together(workers.free, at_most=workers.together)
                     self._configs |= trials
                     workers.submit(list(trials.items()), engine=self._options.engine, divergence=self._space.divergence)

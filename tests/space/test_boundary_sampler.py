@@ -10,7 +10,8 @@ import pytest
 from optuna.distributions import FloatDistribution
 
 from study.space.file import parse
-from study.space.samplers.boundary import BoundaryOptions, BoundarySampler
+from study.space.samplers.boundary import BoundarySampler
+from study.space.samplers.boundary_options import BoundaryOptions
 from study.space.search_space import SearchSpace
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)

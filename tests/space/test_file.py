@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from textwrap import dedent
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from study.space.file import load, parse
 from study.space.samplers import build_sampler
+from study.space.samplers.boundary_options import BoundaryOptions
 from study.space.search_space import Range, SearchSpace, check_trials
 from study.trial.config import AXES, TrialConfig
 from study.trial.divergence import NONFINITE, LossAbove
@@ -180,7 +182,7 @@ def test_a_grid_holds_every_active_combination_once() -> None:
         ("fixed: {updates: 3}\ntrials: 1", "fixed.updates: is the budget; give it as the top-level key"),
         (
             "sampler: sobel\ntrials: 1",
-            "sampler: takes sobol, random, grid, {tpe: shortest} or {tpe: longest}, not sobel",
+            "sampler: takes sobol, random, grid, {tpe: shortest}, {tpe: longest} or {boundary: 0.5}, not sobel",
         ),
         ("sampler: sobol", "trials: is missing"),
         ("trials: -3", "trials: takes a whole number, at least 1, not -3"),
@@ -207,7 +209,7 @@ def test_a_mistake_in_a_file_is_told_in_one_sentence(text: str, complaint: str) 
 
 
 def test_a_space_that_is_not_there_is_told_with_those_that_are() -> None:
-    with pytest.raises(UserError, match="crad: no such search space; there are card, card_full"):
+    with pytest.raises(UserError, match="crad: no such search space; there are card, card_ceiling, card_full"):
         load("crad", folders=(FOLDER,))
 
 
@@ -297,3 +299,37 @@ def test_a_study_extended_past_a_whole_number_of_replicates_is_refused() -> None
     assert check_trials(space, 12).trials == 12
     with pytest.raises(UserError, match="takes a multiple of replicates, 4, not 10"):
         check_trials(space, 10)
+
+
+BOUNDARY = "parameters: {learning_rate: {low: 1e-4, high: 1, log: true}}\ntrials: 8\n"
+
+
+def test_a_boundary_to_look_for_is_read_and_kept_with_the_study() -> None:
+    space = parse(f"{BOUNDARY}sampler: {{boundary: 0.25, points: 32, width: 0.05}}")
+    assert space.boundary == BoundaryOptions(level=0.25, points=32, width=0.05)
+    assert parse(space.to_yaml()) == space
+    assert space.digest() != parse(f"{BOUNDARY}sampler: {{boundary: 0.5, points: 32, width: 0.05}}").digest()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (f"{BOUNDARY}sampler: {{boundary: 2}}", "sampler.boundary: takes a probability between 0 and 1, not 2"),
+        (f"{BOUNDARY}sampler: {{boundary: .nan}}", "sampler.boundary: takes a probability between 0 and 1, not nan"),
+        (
+            f"{BOUNDARY}sampler: {{boundary: 0.5, width: 1}}",
+            "sampler.width: takes a share of the space between 0 and 1",
+        ),
+        (f"{BOUNDARY}sampler: {{boundary: 0.5, points: 0}}", "sampler.points: takes a whole number, at least 1, not 0"),
+        (f"{BOUNDARY}sampler: {{boundary: 0.5, wide: 1}}", "wide is not known; allowed are boundary, points"),
+        (f"{BOUNDARY}sampler: straddle", "sampler: takes sobol, random, grid, {tpe: shortest}, {tpe: longest} or {bou"),
+        (f"{BOUNDARY}sampler: {{boundary: 0.5}}\nreplicates: 2", "replicates: takes 1 beside a boundary, not 2"),
+        (
+            "trials: 8\nsampler: {boundary: 0.5}",
+            "sampler: a boundary is looked for along parameters, and there are non",
+        ),
+    ],
+)
+def test_a_boundary_that_cannot_be_looked_for_is_refused(text: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        parse(text)

@@ -74,3 +74,15 @@ def test_what_cannot_be_varied_is_told_in_a_sentence(assignment: str, told: str)
 def test_an_axis_is_varied_once() -> None:
     with pytest.raises(UserError, match="--vary units=8: units is given twice"):
         varied("units=4", "units=8")
+
+
+def test_a_sampler_is_said_in_words() -> None:
+    def by(sampler: str) -> SearchSpace:
+        return space_of(["units=1..64"], design=DESIGN, about="", overrides={}, sampler=sampler)
+
+    file = "parameters: {units: {low: 1, high: 64}}\ntrials: 64\nsampler: "
+    for words, entry in (("random", "random"), ("boundary=0.5,width=0.05", "{boundary: 0.5, width: 0.05}")):
+        assert by(words).to_yaml() == parse(file + entry, design=DESIGN).to_yaml()
+    assert by("grid").trials == 64
+    with pytest.raises(UserError, match=r"--vary: sampler.boundary: takes a probability between 0 and 1, not 7"):
+        by("boundary=7")

@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 
 from study.analysis.boundary.gaussian_process import CensoredGaussianProcess, Floats, Hyperparameters
 from study.analysis.predictors import Booleans
+from study.analysis.survival.clock import steps_of
 
 NEIGHBOURS, QUIET = 8, 0.1
 """So many nearest trials that all survived say that a point is hardly inside: what is left of that probability. The
@@ -25,6 +26,10 @@ normal distribution that approximates the process has a tail there that many sur
 
 FEWEST = 4
 """Trials that took a step before there is anything to fit."""
+
+FEW = 200
+"""Trials, evenly spaced among all, that hyperparameters are looked for on: they are as well known from these, and the
+search takes a time that grows with the cube of their number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,19 +52,15 @@ class Observed:
 
 
 def log_steps(updates: Floats, diverged: Booleans) -> tuple[Floats, Floats]:
-    """The interval that the logarithm of the steps to NaN is known to lie in: above its first, up to its second.
-
-    The loss of update n is that of the weights after n - 1 steps, so that NaN at update n > 1 came with step n - 1: it
-    lies in (n - 2, n - 1]. A survivor of a budget of n took n - 1 steps that mattered to a loss it has seen.
+    """The interval that the logarithm of the steps to NaN is known to lie in, by `study.analysis.survival.clock`.
 
     Args:
         updates: 2 or more, (trials,).
         diverged: (trials,).
     """
+    low, high = steps_of(updates, diverged)
     with np.errstate(divide="ignore"):
-        below = np.where(diverged, np.log(np.maximum(updates - 2, 0.0)), np.log(updates - 1))
-        above = np.where(diverged, np.log(updates - 1), np.inf)
-    return below, above
+        return np.log(low), np.log(high)
 
 
 class TimeModel:
@@ -88,6 +89,14 @@ class TimeModel:
         stepped = observed.take(~immediate & (observed.updates > 1))
         assert len(stepped.points) >= FEWEST
         low, high = log_steps(stepped.updates, stepped.diverged)
+        some = (
+            np.unique(np.linspace(0, len(low) - 1, FEW).round().astype(int)) if len(low) > FEW else np.arange(len(low))
+        )
+        if iterations and len(some) < len(low):
+            search = CensoredGaussianProcess(
+                stepped.points[some], low=low[some], high=high[some], groups=groups, start=start, iterations=iterations
+            )
+            start, iterations = search.hyperparameters, 0
         self.later = CensoredGaussianProcess(
             stepped.points, low=low, high=high, groups=groups, start=start, iterations=iterations
         )
@@ -129,8 +138,9 @@ class TimeModel:
         )
 
     def _quiet(self, points: Floats, *, budget: int) -> Booleans:
-        """Whether the nearest trials, by the process's own measure, all survived so many updates; (points,)."""
-        lasted = ~self._observed.diverged & (self._observed.updates >= budget)
+        """Whether the nearest trials, by the process's own measure, all lasted longer than a budget; (points,)."""
+        observed = self._observed
+        lasted = np.where(observed.diverged, observed.updates > budget, observed.updates >= budget)
         if len(lasted) < NEIGHBOURS:
             return np.zeros(len(points), dtype=bool)
         correlation = self.later.correlation(points, self._observed.points)

@@ -56,7 +56,18 @@ def steps_between(table: pd.DataFrame) -> tuple[npt.NDArray[np.float64], npt.NDA
         high: It was not after this many, shape (rows); infinite of a survivor.
     """
     duration, event = durations(table)
-    last = duration.to_numpy(dtype=np.float64) - FIRST
-    died = event.to_numpy(dtype=bool)
+    return steps_of(duration.to_numpy(dtype=np.float64), event.to_numpy(dtype=bool))
+
+
+def steps_of(
+    updates: npt.NDArray[np.float64], diverged: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Between how many steps trials diverged, as `steps_between`.
+
+    Args:
+        updates: Number of updates run, at least 2: the time-to-NaN of those that diverged; shape (trials,).
+        diverged: Whether they did, shape (trials,).
+    """
+    last = updates - FIRST
     assert (last >= 1).all()
-    return np.where(died, last - 1, last), np.where(died, last, np.inf)
+    return np.where(diverged, last - 1, last), np.where(diverged, last, np.inf)

@@ -28,8 +28,8 @@ def build_sampler(space: SearchSpace, *, seed: int, trials_so_far: int = 0) -> B
     Args:
         space: The space; its `sampler`, `hunt` and `replicates` are read.
         seed: The sweep's seed.
-        trials_so_far: Number of trials the study already has. TPE alone learns from results and so is no
-            function of the trial's number; it is seeded anew here, so as not to repeat its first draws.
+        trials_so_far: Number of trials the study already has. TPE learns from results and so is no function
+            of the trial's number; it is seeded anew here, so as not to repeat its first draws.
     """
     import numpy as np
     from optuna.samplers import RandomSampler as NoSampler
@@ -51,6 +51,11 @@ def build_sampler(space: SearchSpace, *, seed: int, trials_so_far: int = 0) -> B
         case "tpe":
             state = np.random.SeedSequence([seed, trials_so_far]).generate_state(1)
             return ReplicateSampler(TPESampler(seed=int(state[0])), replicates=space.replicates)
+        case "boundary":
+            from study.space.samplers.boundary import BoundarySampler
+
+            assert space.boundary is not None
+            return BoundarySampler(space=space, seed=seed, options=space.boundary)
         case "listed":
             # Optuna wants a sampler; the ledger takes a trial's configuration from the list.
             return NoSampler(seed=seed)

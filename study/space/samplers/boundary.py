@@ -3,56 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
+from study.space.samplers.boundary_options import BoundaryOptions
 from study.space.samplers.numbered import from_unit
-from study.trial.axes import AxisValue
+from study.space.samplers.stopping import StoppingSampler
+from study.trial.axes import SEED, AxisValue
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
-    from study.analysis.boundary.gaussian_process import Hyperparameters
+    from study.analysis.boundary.gaussian_process import Floats, Hyperparameters
     from study.analysis.boundary.time_model import Observed, TimeModel
     from study.space.search_space import SearchSpace
 
     Point = Mapping[str, AxisValue]
 
-CANDIDATES, REFERENCES, NEAREST = 384, 256, 16
+CANDIDATES, REFERENCES, NEAREST, SHARES = 256, 192, 64, 4
 """Points that a trial is chosen from, points that stand for the whole space, and configurations near the contour that
-may be run with one seed more."""
+may be run with one seed more, in so many shares."""
 
-GROWTH = 1.15
+GROWTH = 1.25
 """By what factor the trials have grown when the hyperparameters are looked for again."""
 
 SEARCH = 15
 """Iterations of that search, from where the last one ended."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class BoundaryOptions:
-    """What is looked for, and how.
-
-    Attributes:
-        level: The probability of NaN within the budget whose contour is sought.
-        points: Trials of a Sobol sequence to begin with.
-        exploration: Exponent of a trial's cost: at 1 what it tells is weighed against its updates, at 0 not.
-        width: Stop when the share of the space on whose side of the contour the model is not sure at 95% is smaller;
-            None stops when the trials are spent.
-    """
-
-    level: float = 0.5
-    points: int = 16
-    exploration: float = 1.0
-    width: float | None = None
-
-
-class BoundarySampler(BaseSampler):
+class BoundarySampler(StoppingSampler):
     """Begins with a Sobol sequence, then asks for the trial that tells most of where P(NaN) crosses a level.
 
     A model of the time to NaN (`study.analysis.boundary.time_model`) is fitted to the trials that are finished. Those
@@ -69,7 +53,9 @@ class BoundarySampler(BaseSampler):
     def __init__(self, *, space: SearchSpace, seed: int, options: BoundaryOptions) -> None:
         self._space, self._seed, self._options = space, seed, options
         self._columns = columns_of(space)
+        self._distributions = {name: parameter.distribution() for name, parameter in space.parameters.items()}
         self._chosen: tuple[int, Point] | None = None
+        self._known: tuple[tuple[int, ...], TimeModel | None] = ((), None)
         self._hyperparameters: Hyperparameters | None = None
         self._searched = 0
 
@@ -88,7 +74,8 @@ class BoundarySampler(BaseSampler):
     ) -> Any:
         """The value of one parameter of the point that is chosen when a trial's first one is asked for."""
         if self._chosen is None or self._chosen[0] != trial.number:
-            self._chosen = trial.number, self._choose(study, trial.number)
+            with one_thread():
+                self._chosen = trial.number, self._choose(study, trial.number)
         point = self._chosen[1]
         if param_name in point and param_distribution._contains(param_distribution.to_internal_repr(point[param_name])):
             return point[param_name]
@@ -103,11 +90,11 @@ class BoundarySampler(BaseSampler):
 
     def unsure(self, study: Study) -> float | None:
         """The share of the space on whose side of the contour the model is not sure at 95%; None without a model."""
-        model = self.model(study)
-        if model is None:
-            return None
-        references = self._columns.encode(self._points(REFERENCES, sequence=0))
-        inside = model.margin(references, level=self._options.level, budget=self._space.updates).inside()
+        with one_thread():
+            model = self.model(study)
+            if model is None:
+                return None
+            inside = model.margin(self._references, level=self._options.level, budget=self._space.updates).inside()
         return float(((inside > 0.025) & (inside < 0.975)).mean())
 
     def is_done(self, study: Study) -> bool:
@@ -118,7 +105,24 @@ class BoundarySampler(BaseSampler):
         unsure = self.unsure(study)
         return unsure is not None and unsure < width
 
+    def verdict(self, study: Study) -> str:
+        """How well the contour is known, beside the width that was asked for."""
+        unsure, width = self.unsure(study), self._options.width
+        event = self._space.divergence.words.noun
+        contour = f"the contour P({event} within {self._space.updates} updates) = {self._options.level:g}"
+        asked = "" if width is None else f", and {width:.3g} was asked for"
+        if unsure is None:
+            return f"{contour} is not known at all: the trials do not show both outcomes{asked}"
+        return f"{contour} is known to a width of {unsure:.3g}, the share of the space whose side is unsure{asked}"
+
     def _fitted(self, finished: Sequence[FrozenTrial]) -> TimeModel | None:
+        """Kept until another trial has finished: several are often asked for at once."""
+        numbers = tuple(trial.number for trial in finished)
+        if self._known[0] != numbers:
+            self._known = numbers, self._fit(finished)
+        return self._known[1]
+
+    def _fit(self, finished: Sequence[FrozenTrial]) -> TimeModel | None:
         from study.analysis.boundary.time_model import FEWEST, TimeModel
 
         observed = self._observed(finished)
@@ -156,20 +160,29 @@ class BoundarySampler(BaseSampler):
         if model is None:
             return self._points(1, sequence=0, skip=number)[0]
         candidates = self._points(CANDIDATES, sequence=1 + number)
-        candidates += self._near(finished, model)
-        pending = [trial.params for trial in _in_flight(study) if trial.number != number and trial.params]
+        candidates += self._near(finished, model, number)
+        pending = [trial.params for trial in _not_known(study) if trial.number != number and trial.params]
         values = Acquisition(
             level=self._options.level, budget=self._space.updates, exploration=self._options.exploration
         ).values(
             model,
             self._columns.encode(candidates),
-            references=self._columns.encode(self._points(REFERENCES, sequence=0)),
+            references=self._references,
             pending=self._columns.encode(pending),
         )
         return candidates[int(np.argmax(values))]
 
-    def _near(self, finished: Sequence[FrozenTrial], model: TimeModel) -> list[Point]:
-        """Configurations that were tried already and lie nearest to the contour: another seed may tell more."""
+    @cached_property
+    def _references(self) -> Floats:
+        """Points that stand for the whole space, (points, columns)."""
+        references: Floats = self._columns.encode(self._points(REFERENCES, sequence=0))
+        return references
+
+    def _near(self, finished: Sequence[FrozenTrial], model: TimeModel, number: int) -> list[Point]:
+        """Configurations that were tried already and lie nearest to the contour: another seed may tell more.
+
+        Trials that are asked for at once, by processes that do not know of each other's yet, have different ones.
+        """
         import numpy as np
 
         margin = model.margin(
@@ -177,7 +190,8 @@ class BoundarySampler(BaseSampler):
             level=self._options.level,
             budget=self._space.updates,
         )
-        return [finished[place].params for place in np.argsort(np.abs(margin.distance))[:NEAREST]]
+        nearest = np.argsort(np.abs(margin.distance), kind="stable")[:NEAREST]
+        return [finished[place].params for place in nearest[number % SHARES :: SHARES]]
 
     def _points(self, count: int, *, sequence: int, skip: int = 0) -> list[Point]:
         """Points of a scrambled Sobol sequence, as configurations of the space."""
@@ -185,16 +199,27 @@ class BoundarySampler(BaseSampler):
 
         size = 1 << max(count + skip - 1, 1).bit_length()
         rows = qmc.Sobol(len(self._space.parameters), rng=[self._seed, sequence]).random(size)[skip : skip + count]
-        names = list(self._space.parameters)
+        return [self._point(dict(zip(self._distributions, row, strict=True))) for row in rows.tolist()]
 
-        def of_row(row: Any) -> Point:
-            return self._space.choose(lambda name, distribution: from_unit(distribution, float(row[names.index(name)])))
+    def _point(self, coordinates: Mapping[str, float]) -> Point:
+        """The configuration at a point of the unit cube."""
+        chosen: dict[str, AxisValue] = {}
+        for name, distribution in self._distributions.items():
+            if self._space.is_active(name, chosen):
+                chosen[name] = from_unit(distribution, coordinates[name])
+        return chosen
 
-        return [of_row(row) for row in rows]
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Matrices of a few hundred rows gain nothing from several threads, and the workers use the cores."""
+    from threadpoolctl import threadpool_limits
+
+    limited: AbstractContextManager[Any] = threadpool_limits(limits=1)
+    return limited
 
 
 def columns_of(space: SearchSpace) -> Any:
-    """The columns of a space's parameters."""
+    """The columns of a space's parameters; a seed is none, for it has no place near another."""
     from study.analysis.boundary.columns import Categories, Columns, Numbers
     from study.space.search_space import Choices
 
@@ -204,6 +229,7 @@ def columns_of(space: SearchSpace) -> Any:
             if isinstance(parameter, Choices)
             else Numbers(low=parameter.low, high=parameter.high, log=parameter.log)
             for name, parameter in space.parameters.items()
+            if name != SEED
         }
     )
 
@@ -212,5 +238,6 @@ def _finished(study: Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
-def _in_flight(study: Study) -> list[FrozenTrial]:
-    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING))
+def _not_known(study: Study) -> list[FrozenTrial]:
+    """Trials in flight, and those that failed: neither is there more to learn from another trial in their place."""
+    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING, TrialState.FAIL))
