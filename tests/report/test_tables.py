@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from study.report.tables import is_file, load, load_verdicts, recorded_folder
+from study.report.tables import is_file, load, load_remedies, load_verdicts, recorded_folder
 from study.trial.errors import UserError
 from tests.analysis.made_up_trials import results_table
 
@@ -67,3 +67,18 @@ def test_every_recorded_study_of_the_project_can_be_loaded() -> None:
     assert tables
     for path in tables:
         assert len(load(f"recorded:{path.stem}"))
+
+
+def test_remedies_of_a_recorded_study_are_beside_its_trials(recorded: Path) -> None:
+    pd.DataFrame({"rank": [1, 2]}).to_parquet(recorded / "card-remedies.parquet")
+    assert load_remedies("recorded:card")["rank"].tolist() == [1, 2]
+    with pytest.raises(UserError, match="recorded:mre-remedies: no such recorded study"):
+        load_remedies("recorded:mre")
+
+
+def test_the_recorded_verdicts_are_those_of_the_second_edition_with_their_quantifiers() -> None:
+    for name in ("recorded:claims-small", "recorded:claims-full"):
+        contrasts, _ = load_verdicts(name)
+        assert set(contrasts["quantifier"]) == {"always", "never", "ever", "mostly"}
+        assert contrasts["finding"].str.len().min() > 0
+    assert set(load_remedies("recorded:claims-small")["semantics"]) == {"keras-3", "keras-2.2.4"}
