@@ -4,6 +4,8 @@ from pathlib import Path
 
 import optuna
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from study.space.file import parse
 from study.space.samplers import build_sampler
@@ -98,3 +100,23 @@ def test_trials_that_somebody_else_adds_are_nobody_else_s(tmp_path: Path) -> Non
     assert states == ["COMPLETE", "RUNNING", "COMPLETE", "COMPLETE"]
     for number, config in asked:
         assert other.trials[number].params["learning_rate"] == config.learning_rate
+
+
+@pytest.mark.parametrize("kind", ["sobol", "listed"])
+def test_a_trial_costs_three_transactions(tmp_path: Path, kind: str) -> None:
+    configurations = [TrialConfig(units=units) for units in (1, 2)]
+    listed = SearchSpace.listed(configurations, about="", source="a list")
+    ledger = open_ledger(tmp_path, listed if kind == "listed" else parse(SPACES[kind]))
+    finish(ledger, *ledger.ask())
+    commits: list[object] = []
+
+    def committed(connection: object) -> None:
+        commits.append(connection)
+
+    event.listen(Engine, "commit", committed)
+    try:
+        finish(ledger, *ledger.ask())
+    finally:
+        event.remove(Engine, "commit", committed)
+    ledger.close()
+    assert len(commits) == 3
