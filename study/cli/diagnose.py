@@ -7,77 +7,116 @@ from typing import TYPE_CHECKING
 
 import click
 
-from study.cli.command import Command
-from study.cli.options import set_option
+from study.cli.command import Command, command_line, interruptible, plain_console
+from study.cli.names import study_name
+from study.cli.options import divergence_option, set_option
+from study.cli.page_file import check_writable, open_page, page_file, write_page
+from study.trial.divergence import NONFINITE, Divergence
 
 if TYPE_CHECKING:
     from study.diagnosis.result import Diagnosis
+
+KEPT = "every training that has ended is kept, and the same command goes on from there"
+"""What an interrupted diagnosis says of its work."""
 
 
 @click.command(cls=Command)
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @set_option
+@divergence_option
 @click.option("--trials", type=click.IntRange(min=1), default=30, show_default=True, help="Trainings with a remedy.")
 @click.option(
-    "--minutes", type=click.FloatRange(min=0), default=10.0, show_default=True, help="After which none is begun."
+    "--minutes", type=click.FloatRange(min=0), default=10.0, show_default=True, help="After which none is waited for."
 )
+@click.option("--name", help="Name of the study in MLflow [default: diagnosis- and the file's name].")
+@click.option("--out", type=page_file, help="An HTML file to write: the evidence and the remedies, with their losses.")
 @click.option("--json", "as_json", is_flag=True, help="Print one strict JSON object and nothing else.")
-def diagnose(file: Path, assignments: tuple[str, ...], trials: int, minutes: float, as_json: bool) -> None:
+def diagnose(
+    file: Path,
+    assignments: tuple[str, ...],
+    divergence: Divergence | None,
+    trials: int,
+    minutes: float,
+    name: str | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
     """Say why the model of FILE goes to NaN, and run what may help against it.
+
+    A diagnosis that was interrupted goes on where it was when the same command is given again.
 
     \b
     Example:
         study diagnose my_model.py --set learning_rate=1e-2
     """
-    from study.diagnosis.bench import bench
-    from study.diagnosis.loop import Limits
-    from study.diagnosis.loop import diagnose as answer
-    from study.models.file import ModelFile
-    from study.trial.environment import available_cores
+    if out is not None:
+        check_writable(out, option="--out")
+    with interruptible(KEPT) as stop:
+        from study.diagnosis.bench import bench
+        from study.diagnosis.loop import diagnose as answer
+        from study.diagnosis.progress import Steps
+        from study.diagnosis.record import kept_at
+        from study.diagnosis.trials import Limits
+        from study.models.file import ModelFile
+        from study.report.pages.diagnosis import render
+        from study.trial.environment import available_cores
+        from study.trial.home import Home
 
-    read = ModelFile.read(file, where="diagnose")
-    with bench(read, processes=available_cores()) as place:
-        design = place.design()
-        values = design.axes.parse_assignments(assignments)
-        config = design.config(values, where="--set")
-        found = answer(
-            place,
-            config,
-            limits=Limits(trials=trials, minutes=minutes),
-            say=lambda sentence: click.echo(f"{sentence} ...", err=True),
-        )
-    if as_json:
-        import json
+        home = Home.find()
+        read = ModelFile.read(file, where="diagnose")
+        event = divergence or NONFINITE
+        study = study_name(name or f"diagnosis-{Path(read.name).stem}", home=home, where="--name" if name else "FILE")
+        with (
+            bench(read, processes=available_cores(), stop=stop, divergence=event) as place,
+            Steps(plain_console(stderr=True)) as steps,
+        ):
+            design = place.design()
+            config = design.config(design.axes.parse_assignments(assignments), where="--set")
+            with kept_at(
+                home, study, file=read, config=config, divergence=event, command=command_line(), stop=stop, steps=steps
+            ) as record:
+                limits = Limits(trials=trials, minutes=minutes)
+                found = answer(place, config, limits=limits, record=record, steps=steps)
+                page = render(found, title=f"{read.name}: {design.title(config)}")
+                record.close(found, title=read.name, page=page, interrupted=stop.is_set())
+        if as_json:
+            import json
 
-        click.echo(json.dumps(found.as_dict() | {"config": config.as_json()}, allow_nan=False))
-    else:
-        _show(found)
+            click.echo(json.dumps(found.as_dict() | {"config": config.as_json()}, allow_nan=False))
+        else:
+            _show(found)
+        if out is not None:
+            write_page(out, page, option="--out")
+            click.echo(f"The page is in {out}", err=as_json)
+            if not as_json:
+                open_page(out)
+        if stop.is_set():
+            raise KeyboardInterrupt
 
 
 def _show(found: Diagnosis) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from study.trial.model_sentence import sentence
 
-    console = Console(highlight=False)
-    if found.cause is None or found.onset is None:
-        console.print(found.healthy, soft_wrap=True)
+    console = plain_console()
+
+    def say(text: str = "", *, style: str | None = None) -> None:
+        console.print(text, soft_wrap=True, highlight=False, style=style)
+
+    if found.cause is None:
+        say(found.healthy or "")
         return
-    console.print(sentence(found.onset), soft_wrap=True)
-    console.print()
-    console.print(f"[bold]{found.cause.sentence}[/bold] ({found.cause.id})", soft_wrap=True)
+    if found.onset is not None:
+        say(sentence(found.onset))
+        say()
+    say(f"{found.cause.sentence} ({found.cause.id})", style="bold")
     for fact in found.cause.evidence:
-        console.print(f"  - {fact}", soft_wrap=True)
+        say(f"  - {fact}")
     for other in found.also:
-        console.print(f"Less likely: {other.sentence} ({other.id})", soft_wrap=True)
-    console.print()
+        say(f"Less likely: {other.sentence} ({other.id})")
+    say()
     table = Table("change", "survived", "updates", "loss", "", box=None, pad_edge=False)
     for one in found.remedies:
-        said = one.as_dict()
-        losses = "" if one.loss_after is None else f"{one.loss_before:.4g} -> {one.loss_after:.4g}"
-        survived = f"{one.survived} of {len(one.runs)}" if one.runs else "not run"
-        table.add_row(
-            one.change, survived, str(one.budget) if one.runs else "", losses, said.get("why", said.get("note", ""))
-        )
+        table.add_row(*one.cells)
     console.print(table)

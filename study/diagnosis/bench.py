@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
-from typing import TYPE_CHECKING
+from queue import Empty
+from threading import Event
+from typing import TYPE_CHECKING, Any
 
 from study.diagnosis.remedies.base import CannotChange, Remedy
 from study.diagnosis.result import Run
+from study.models.blame import ModelError
+from study.trial.divergence import NONFINITE, Divergence
 
 if TYPE_CHECKING:
     from study.diagnosis.case import Case
     from study.models.file import ModelFile
     from study.trial.model_design import ModelConfig, ModelDesign
+
+POLL_SECONDS = 0.2
+"""How often it is looked whether a training has ended, or is to end."""
+
+OnUpdate = Callable[[int, float], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,46 +37,100 @@ class Bench:
     Attributes:
         file: The model file.
         pool: Of processes.
+        processes: Their number.
+        told: What the training of the unchanged model says of its updates.
+        stop: Whether somebody wants it all to end.
+        divergence: The event that ends a training before its budget.
     """
 
     file: ModelFile
     pool: ProcessPoolExecutor
+    processes: int
+    told: multiprocessing.Queue[tuple[int, float]]
+    stop: Event
+    divergence: Divergence = NONFINITE
 
     def design(self) -> ModelDesign:
         """The axes of the file, read by running it elsewhere.
 
         Raises:
             ModelError: The file cannot be run.
+            KeyboardInterrupt: It is to end.
         """
-        return self.pool.submit(_design, self.file).result()
+        return self._waited_for(self.pool.submit(_design, self.file))  # type: ignore[no-any-return]
 
-    def examine(self, config: ModelConfig) -> Case:
-        """See `study.diagnosis.examine.examine`."""
-        return self.pool.submit(_examine, self.file, config).result()
+    def examine(self, config: ModelConfig, on_update: OnUpdate) -> Case:
+        """See `study.diagnosis.examine.examine`.
 
-    def submit(self, config: ModelConfig, remedies: Sequence[Remedy]) -> Future[Run]:
-        """Train with these changes, made one after another."""
-        return self.pool.submit(_run, self.file, config, tuple(remedies))
+        Raises:
+            ModelError: The model cannot be trained.
+            KeyboardInterrupt: It is to end.
+        """
+        examined = self.pool.submit(_examine, self.file, config, self.divergence)
+        return self._waited_for(examined, on_update)  # type: ignore[no-any-return]
+
+    def submit(self, config: ModelConfig, remedy: Remedy) -> Future[Run]:
+        """Train with this change."""
+        return self.pool.submit(_run, self.file, config, remedy, self.divergence)
+
+    def _waited_for(self, future: Future[Any], on_update: OnUpdate = lambda update, loss: None) -> Any:
+        while not wait([future], timeout=POLL_SECONDS).done:
+            if self.stop.is_set():
+                raise KeyboardInterrupt
+            for update, loss in _drained(self.told):
+                on_update(update, loss)
+        try:
+            return future.result()
+        except BrokenProcessPool as error:
+            raise ModelError(f"{self.file.name}: ends its process when it is run; is there enough memory?") from error
 
 
 @contextmanager
-def bench(file: ModelFile, *, processes: int) -> Iterator[Bench]:
-    """A bench whose processes end with it."""
-    pool = ProcessPoolExecutor(max_workers=processes, mp_context=get_context("spawn"), initializer=_quiet)
+def bench(file: ModelFile, *, processes: int, stop: Event, divergence: Divergence = NONFINITE) -> Iterator[Bench]:
+    """A bench whose processes end with it, in the middle of a training too."""
+    context = multiprocessing.get_context("spawn")
+    told = context.Queue()
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(max_workers=processes, mp_context=context, initializer=_begin, initargs=(told,))
     try:
-        yield Bench(file=file, pool=pool)
+        yield Bench(file=file, pool=pool, processes=processes, told=told, stop=stop, divergence=divergence)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()
 
 
-def _quiet() -> None:
-    """Ctrl-C is the command's to answer, and what the user's code prints is none of the answer."""
+def _drained(told: multiprocessing.Queue[tuple[int, float]]) -> Iterator[tuple[int, float]]:
+    while True:
+        try:
+            yield told.get_nowait()
+        except Empty:
+            return
+
+
+_told: multiprocessing.Queue[tuple[int, float]]
+"""Of this process, where it is one of a bench."""
+
+
+def _begin(told: multiprocessing.Queue[tuple[int, float]]) -> None:
+    """Leave Ctrl-C to the command, drop what the user's code prints, and end when the command does."""
     import signal
+    from threading import Thread
 
+    global _told
+    _told = told
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _design(file: ModelFile) -> ModelDesign:
@@ -74,22 +139,24 @@ def _design(file: ModelFile) -> ModelDesign:
     return design_of(file)
 
 
-def _examine(file: ModelFile, config: ModelConfig) -> Case:
+def _examine(file: ModelFile, config: ModelConfig, divergence: Divergence) -> Case:
     from study.diagnosis.examine import examine
 
-    return examine(file, config)
+    return examine(file, config, divergence=divergence, on_update=lambda update, loss: _told.put((update, loss)))
 
 
-def _run(file: ModelFile, config: ModelConfig, remedies: tuple[Remedy, ...]) -> Run:
+def _run(file: ModelFile, config: ModelConfig, remedy: Remedy, divergence: Divergence) -> Run:
     from study.models.prepared import prepare
     from study.models.trial import train
 
+    began = time.perf_counter()
     prepared = prepare(file, config)
     try:
-        for remedy in remedies:
-            prepared = remedy.apply(prepared)
-    except CannotChange as error:
-        return Run(seed=config.seed, loss=(), diverged=True, refused=str(error))
-    prepared.model.make_train_function(force=True)
-    trained = train(prepared, locate=False)
-    return Run(seed=config.seed, loss=trained.loss, diverged=trained.diverged or trained.event is not None)
+        prepared = remedy.apply(prepared)
+        prepared.model.make_train_function(force=True)
+        trained = train(prepared, divergence=divergence, locate=False)
+    except (CannotChange, ModelError) as error:
+        return Run(loss=(), diverged=True, refused=str(error))
+    # A weight that is not finite has spoiled a training whose loss does not show it yet.
+    spoiled = trained.diverged or trained.event is not None
+    return Run(loss=trained.loss, diverged=spoiled, seconds=time.perf_counter() - began)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
+
+from pydantic import ConfigDict
 
 from study.models.onset import ModelOnset
 
@@ -61,13 +64,12 @@ class Case:
 
     Attributes:
         loss: Of every update.
+        diverged: Whether the event that ends a training happened.
         budget: The largest number of updates.
         onset: The first number that was not finite; None of a training where all were.
         learning_rate: None where it follows a schedule.
         epsilon: The optimizer's; None where it has none.
         optimizer: Its class.
-        loss_name: As it was compiled.
-        last_activation: Of the last layer; None where it has none.
         half: Names of layers that compute in float16 or bfloat16.
         arrays: Of the data; empty for streams.
         bad_rows: Rows of the arrays with a number that is not finite.
@@ -76,16 +78,18 @@ class Case:
         same_update: What the same update did with something changed: `float32`, `bounded`, `sample_left_out`,
             `smaller_weights` -> whether it stayed finite.
         seconds: Per update, compiling aside.
+        seconds_before: From the start to the end of the first update.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_inf_nan="strings")
+
     loss: tuple[float, ...]
+    diverged: bool
     budget: int
     onset: ModelOnset | None
     learning_rate: float | None
     epsilon: float | None
     optimizer: str
-    loss_name: str
-    last_activation: str | None
     half: tuple[str, ...]
     arrays: tuple[ArrayFacts, ...]
     bad_rows: tuple[int, ...]
@@ -93,11 +97,12 @@ class Case:
     largest_output: float = 0.0
     same_update: Mapping[str, bool] = field(default_factory=dict)
     seconds: float = 0.0
+    seconds_before: float = 0.0
 
     @property
     def at_once(self) -> bool:
         """Whether the first update went wrong, before any step."""
-        return self.onset is not None and self.onset.update == 1
+        return (self.onset is not None and self.onset.update == 1) or (self.diverged and len(self.loss) == 1)
 
     @property
     def largest_input(self) -> float:

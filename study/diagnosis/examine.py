@@ -8,61 +8,85 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from study.diagnosis.case import HUGE, ArrayFacts, Case, RecurrentFacts
 from study.diagnosis.remedies.data import nonfinite_rows
-from study.diagnosis.remedies.layers import BOUNDED, activation_name, recurrent_cells
+from study.diagnosis.remedies.layers import (
+    BOUNDED,
+    activation_name,
+    bound_activations,
+    compute_in_float32,
+    layers_put_back,
+    recurrent_cells,
+    shrink_kernels,
+)
 from study.engine.runtime import keras, tf
 from study.models.data import PARTS, Arrays
 from study.models.file import ModelFile
-from study.models.moment import Moment
 from study.models.onset import ModelOnset
 from study.models.prepared import Prepared, prepare
 from study.models.settings import inner_optimizer, learning_rate_of
 from study.models.state import weights_of
 from study.models.trial import Trained, train
+from study.models.walk import Walk
+from study.models.walk.update import put_back, without_optional
+from study.trial.divergence import NONFINITE, Divergence
 from study.trial.model_design import ModelConfig
 
 HALF = ("float16", "bfloat16")
 
 
-def examine(file: ModelFile, config: ModelConfig) -> Case:
+def examine(
+    file: ModelFile,
+    config: ModelConfig,
+    *,
+    divergence: Divergence = NONFINITE,
+    on_update: Callable[[int, float], None] = lambda update, loss: None,
+) -> Case:
     """Train once as the file has it, and measure.
+
+    Args:
+        file: The model file.
+        config: The trial.
+        divergence: The event that ends the training before its budget.
+        on_update: Is told the number and the loss of every update.
 
     Raises:
         ModelError: The file, or what its functions return, cannot be trained.
     """
-    prepared = prepare(file, config)
     began = time.perf_counter()
-    trained = train(prepared)
-    seconds = (time.perf_counter() - began) / len(trained.loss)
+    ends: list[float] = []
+
+    def ended(update: int, loss: float) -> None:
+        ends.append(time.perf_counter())
+        on_update(update, loss)
+
+    prepared = prepare(file, config)
+    trained = train(prepared, divergence=divergence, on_update=ended)
     model, data = prepared.model, prepared.data
-    last = getattr(model.layers[-1], "activation", None) if model.layers else None
+    # Several updates may be told of at once, as with steps_per_execution.
+    pace = (ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 else ends[0] - began
     facts: dict[str, Any] = {
         "loss": trained.loss,
+        "diverged": trained.diverged,
         "budget": config.updates,
         "onset": trained.onset,
         "learning_rate": learning_rate_of(model),
         "epsilon": getattr(inner_optimizer(model), "epsilon", None),
         "optimizer": type(inner_optimizer(model)).__name__,
-        "loss_name": _name_of_loss(model.loss),
-        "last_activation": None if last is None else activation_name(last),
         "half": tuple(layer.name for layer in model._flatten_layers() if layer.compute_dtype in HALF),
         "arrays": tuple(_array_facts(data)) if isinstance(data, Arrays) else (),
         "bad_rows": tuple(map(int, nonfinite_rows(data))) if isinstance(data, Arrays) else (),
-        "seconds": seconds,
+        "seconds": pace,
+        "seconds_before": ends[0] - began,
     }
     if trained.event is not None:
         facts |= _of_update(prepared, trained)
     return Case(**facts)
-
-
-def _name_of_loss(loss: Any) -> str:
-    return loss if isinstance(loss, str) else str(getattr(loss, "name", None) or getattr(loss, "__name__", loss))
 
 
 def _array_facts(data: Arrays) -> Iterator[ArrayFacts]:
@@ -96,31 +120,28 @@ def _array_facts(data: Arrays) -> Iterator[ArrayFacts]:
 def _of_update(prepared: Prepared, trained: Trained) -> dict[str, Any]:
     assert trained.event is not None
     model, moment, onset = prepared.model, trained.event.moment, trained.onset
-    batch = keras.tree.map_structure(
-        lambda one: None if isinstance(one, tf.experimental.Optional) else one, moment.batch
-    )
-    kept = [variable.read_value() for variable in moment.variables]
+    batch = keras.tree.map_structure(without_optional, moment.batch)
     found: dict[str, Any] = {"same_update": {}}
-    try:
-        with suppress(Exception), np.errstate(all="ignore"):
-            found |= _forward(prepared, moment, batch)
+    if trained.walk is not None:
+        with np.errstate(all="ignore"):
+            found |= _forward(trained.walk, model)
 
-        def again(changed: Callable[[], Any], name: str, batch: Any = batch) -> None:
-            moment.restore()
-            with suppress(Exception), np.errstate(all="ignore"), changed():
-                found["same_update"][name] = _stays_finite(model, batch)
+    def again(name: str, change: Callable[[], Any] = lambda: None, batch: Any = batch) -> None:
+        moment.restore()
+        # What a user's own layers raise of a change says nothing of the cause.
+        with suppress(Exception), np.errstate(all="ignore"), layers_put_back(model):
+            change()
+            found["same_update"][name] = _stays_finite(model, batch)
 
+    with put_back(moment):
         if any(layer.compute_dtype in HALF for layer in model._flatten_layers()):
-            again(lambda: _in_float32(model), "float32")
+            again("float32", lambda: compute_in_float32(model))
         if any(activation_name(cell.activation) not in BOUNDED for _, cell in recurrent_cells(model)):
-            again(lambda: _bounded(model), "bounded")
+            again("bounded", lambda: bound_activations(model))
         if onset is not None and onset.sample is not None and _of_the_sample(onset):
-            again(_nothing, "sample_left_out", _without(batch, onset.sample))
+            again("sample_left_out", batch=_without(batch, onset.sample))
         if onset is not None and onset.update == 1:
-            again(lambda: _smaller(model), "smaller_weights")
-    finally:
-        for variable, value in zip(moment.variables, kept, strict=True):
-            variable.assign(value)
+            again("smaller_weights", lambda: shrink_kernels(model, 0.1))
     return found
 
 
@@ -138,44 +159,6 @@ def _stays_finite(model: keras.Model, batch: Any) -> bool:
     return weights and all(map(math.isfinite, losses))
 
 
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
-
-
-@contextmanager
-def _bounded(model: keras.Model) -> Iterator[None]:
-    before = [(cell, cell.activation) for _, cell in recurrent_cells(model)]
-    try:
-        for cell, activation in before:
-            if activation_name(activation) not in BOUNDED:
-                cell.activation = keras.activations.tanh
-        yield
-    finally:
-        for cell, activation in before:
-            cell.activation = activation
-
-
-@contextmanager
-def _in_float32(model: keras.Model) -> Iterator[None]:
-    before = [(layer, layer.dtype_policy) for layer in model._flatten_layers()]
-    try:
-        for layer, _ in before:
-            layer.dtype_policy = keras.DTypePolicy("float32")
-        yield
-    finally:
-        for layer, policy in before:
-            layer.dtype_policy = policy
-
-
-@contextmanager
-def _smaller(model: keras.Model) -> Iterator[None]:
-    for weight in model.trainable_weights:
-        if len(weight.shape) > 1:
-            weight.assign(weight * 0.1)
-    yield
-
-
 def _without(batch: Any, sample: int) -> Any:
     def left(tensor: Any) -> Any:
         if tensor is None or not tensor.shape.rank or tensor.shape[0] <= 1:
@@ -185,40 +168,23 @@ def _without(batch: Any, sample: int) -> Any:
     return keras.tree.map_structure(left, batch)
 
 
-def _forward(prepared: Prepared, moment: Moment, batch: Any) -> dict[str, Any]:
+def _forward(walked: Walk, model: keras.Model) -> dict[str, Any]:
     """Outputs of layers and the states of recurrent ones, timestep by timestep, in the update that went wrong."""
-    model = prepared.model
-    outputs: list[float] = []
-    states: dict[int, list[float]] = {}
-    original = keras.layers.Layer.__call__
-
-    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        given = original(layer, *args, **kwargs)
-        largest = _largest(given)
-        if hasattr(layer, "state_size") and not hasattr(layer, "cell"):
-            states.setdefault(id(layer), []).append(_largest(given[1]) if isinstance(given, tuple) else largest)
-        elif layer is not model:
-            outputs.append(largest)
-        return given
-
-    moment.restore()
-    x = batch[0] if isinstance(batch, tuple) else batch
-    keras.layers.Layer.__call__ = call
-    try:
-        model(x, training=True)
-    finally:
-        keras.layers.Layer.__call__ = original
+    outputs = [_largest(given) for call, given in walked.hooks.calls if call.timestep is None]
+    finite = [size for size in outputs if math.isfinite(size)]
+    states: dict[str, list[float]] = {}
+    for call, of_steps in walked.hooks.states.items():
+        states.setdefault(call.layer.name, [_largest(state) for _, state in of_steps])
     recurrent = [
         RecurrentFacts(
             layer=name,
             activation=activation_name(cell.activation),
             bounded=activation_name(cell.activation) in BOUNDED,
-            growth=_growth(states.get(id(cell), [])),
-            largest=max((size for size in states.get(id(cell), []) if math.isfinite(size)), default=0.0),
+            growth=_growth(states.get(name, [])),
+            largest=max((size for size in states.get(name, []) if math.isfinite(size)), default=0.0),
         )
         for name, cell in recurrent_cells(model)
     ]
-    finite = [size for size in outputs if math.isfinite(size)]
     return {"recurrent": tuple(recurrent), "largest_output": max(finite, default=0.0)}
 
 

@@ -15,16 +15,16 @@ class Run:
     """One training with a remedy, or of the unchanged model.
 
     Attributes:
-        seed: Of the trial.
         loss: Of every update.
         diverged: Whether it went to NaN.
         refused: Why the remedy cannot be made to this model; None where it was run.
+        seconds: That it took.
     """
 
-    seed: int
     loss: tuple[float, ...]
     diverged: bool
     refused: str | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +35,8 @@ class Tried:
         id: Of the remedy.
         change: What to write.
         size: How much it changes, see `Remedy`.
-        runs: One a seed; empty where it could only be named.
-        why: Why it was not run.
+        runs: One a seed, as far as they have ended; empty where it could only be named.
+        why: Why it was not run, or not with every seed.
         budget: Updates that a survivor ran.
     """
 
@@ -53,8 +53,8 @@ class Tried:
 
     @property
     def holds(self) -> bool:
-        """Whether it was run and no seed went to NaN."""
-        return bool(self.runs) and self.survived == len(self.runs)
+        """Whether it was run with every seed and none went to NaN."""
+        return bool(self.runs) and self.why is None and self.survived == len(self.runs)
 
     @property
     def loss_before(self) -> float | None:
@@ -73,6 +73,29 @@ class Tried:
         before, after = self.loss_before, self.loss_after
         return before is not None and after is not None and after < before - 0.05 * abs(before)
 
+    @property
+    def note(self) -> str | None:
+        """What is to be known of it beside the numbers."""
+        if self.why is not None:
+            return self.why
+        return "survives without learning: its loss ends no lower than it began" if self._idle else None
+
+    @property
+    def _idle(self) -> bool:
+        return bool(self.survived) and not self.learns
+
+    @property
+    def cells(self) -> tuple[str, str, str, str, str]:
+        """Texts for a table: change, survivors, updates, loss from start to end, note."""
+        known = self.loss_before is not None and self.loss_after is not None
+        return (
+            self.change,
+            f"{self.survived} of {len(self.runs)}" if self.runs else "not run",
+            str(self.budget) if self.runs else "",
+            f"{self.loss_before:.4g} -> {self.loss_after:.4g}" if known else "",
+            self.note or "",
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """As the JSON has it."""
         values = {
@@ -87,8 +110,8 @@ class Tried:
         }
         if self.why is not None:
             values["why"] = self.why
-        elif self.survived and not self.learns:
-            values["note"] = "survives without learning: its loss ends no lower than it began"
+        elif self._idle:
+            values["note"] = self.note
         return values
 
 
@@ -111,8 +134,8 @@ class Diagnosis:
     """The answer.
 
     Attributes:
-        diverged: Whether the unchanged model goes to NaN.
-        time_to_nan: At which update; None where it does not.
+        diverged: Whether the event that ends a training happens to the unchanged model.
+        loss: Of the unchanged model, by update.
         onset: The first number that was not finite.
         cause: The likeliest; None where nothing goes wrong.
         also: Other causes, less likely.
@@ -121,12 +144,17 @@ class Diagnosis:
     """
 
     diverged: bool
-    time_to_nan: int | None
+    loss: tuple[float, ...]
     onset: ModelOnset | None
     cause: Concluded | None
     also: Sequence[Concluded]
     remedies: Sequence[Tried]
     healthy: str | None = None
+
+    @property
+    def time_to_nan(self) -> int | None:
+        """Number of the first update whose loss was the event; None where none was."""
+        return len(self.loss) if self.diverged else None
 
     def as_dict(self) -> dict[str, Any]:
         """As the JSON has it."""

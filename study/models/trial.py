@@ -21,6 +21,7 @@ from study.models.moment import Moment
 from study.models.onset import ModelOnset
 from study.models.prepared import Prepared, prepare
 from study.models.step import Event, WatchedStep, moments_around
+from study.models.walk import Walk
 from study.trial.divergence import NONFINITE, Divergence
 from study.trial.model_design import ENGINE, ModelConfig
 from study.trial.outcome import far_above
@@ -92,6 +93,7 @@ class Trained:
         onset: The first number that was not finite; None where all were.
         event: The update that it is in.
         around: What the updates of a page start from, by the names of its snapshots.
+        walk: What was computed when the update of the event was repeated.
     """
 
     loss: tuple[float, ...]
@@ -99,6 +101,7 @@ class Trained:
     onset: ModelOnset | None
     event: Event | None = None
     around: tuple[tuple[str, Moment], ...] = ()
+    walk: Walk | None = None
 
 
 def train(
@@ -131,10 +134,10 @@ def train(
         raise ModelError(f"{prepared.file.name}: data() has no batch any more after {len(loss)} updates of {budget}")
     # A call of several updates goes on to its end where their event is no number that is not finite.
     event = loop.event if loop.event is not None and loop.event.moment.update <= len(loss) else None
-    onset = _onset(prepared, event) if locate else None
+    onset, walked = _onset(prepared, event) if locate else (None, None)
     diverged = divergence.happened(loss[-1])
     around = tuple(moments_around(loop.step, event, diverged=diverged))
-    return Trained(loss=loss, diverged=diverged, onset=onset, event=event, around=around)
+    return Trained(loss=loss, diverged=diverged, onset=onset, event=event, around=around, walk=walked)
 
 
 class _Loop:
@@ -236,12 +239,12 @@ def _unfit(prepared: Prepared, error: Exception) -> str:
     return said
 
 
-def _onset(prepared: Prepared, event: Event | None) -> ModelOnset | None:
-    """Where an update's numbers stopped being finite, with the row of the user's arrays."""
+def _onset(prepared: Prepared, event: Event | None) -> tuple[ModelOnset | None, Walk | None]:
+    """Where an update's numbers stopped being finite, with the row of the user's arrays, and what was walked for it."""
     if event is None:
-        return None
-    onset, _ = onset_of(prepared.model, event)
+        return None, None
+    onset, walked = onset_of(prepared.model, event)
     rows = prepared.data.rows_of(event.moment.update)
     if onset.sample is None or rows is None:
-        return onset
-    return replace(onset, row=int(rows[onset.sample]))
+        return onset, walked
+    return replace(onset, row=int(rows[onset.sample])), walked

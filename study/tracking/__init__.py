@@ -5,6 +5,7 @@ finished. Read `client` (connection, errors, names), `trial_run` (what a run say
 """
 
 from study.tracking.client import KERAS_RUNS, REMEDIES, VERSION, create_store, list_studies
+from study.tracking.diagnosis import DiagnosisRuns, KeptTraining
 from study.tracking.patience import Patience, Waiting
 from study.tracking.reader import (
     KeptFile,
@@ -27,7 +28,9 @@ __all__ = [
     "KERAS_RUNS",
     "REMEDIES",
     "VERSION",
+    "DiagnosisRuns",
     "KeptFile",
+    "KeptTraining",
     "Patience",
     "SweepRun",
     "TrackedTrial",

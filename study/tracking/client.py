@@ -47,6 +47,8 @@ MODEL_FOLDER = "model"
 """Artifacts of a sweep's run: the model file of its study."""
 MODEL_PATH = "model_path"
 """Tag of a sweep's run: where its model file was read."""
+DIAGNOSIS_UID = "diagnosis.uid"
+"""Tag of a diagnosis's experiment and of all its runs."""
 ANATOMY = "anatomy.html"
 """Artifact of a trial's run: its page."""
 
@@ -93,6 +95,8 @@ def experiment_of(client: MlflowClient, study: str, *, uri: str) -> Experiment:
         raise UserError(f"{study}: no such study in {shown_uri(uri)}; there are {known}")
     if in_trash(experiment):
         raise UserError(f"{study}: was deleted in MLflow; {how_to_restore(experiment, uri=uri)}")
+    if DIAGNOSIS_UID in experiment.tags:
+        raise UserError(f"{study}: is a diagnosis and no sweep; `study ui` shows its runs")
     return experiment
 
 

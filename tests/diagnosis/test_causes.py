@@ -34,13 +34,12 @@ def array(name: str = "x", **more: Any) -> ArrayFacts:
 
 TAME = Case(
     loss=(1.0, 0.9, 0.8, 0.7, float("nan")),
+    diverged=True,
     budget=100,
     onset=onset("loss", "loss"),
     learning_rate=1e-3,
     epsilon=1e-7,
     optimizer="Adam",
-    loss_name="mse",
-    last_activation="linear",
     half=(),
     arrays=(array("x"), array("y", largest=1.0)),
     bad_rows=(),

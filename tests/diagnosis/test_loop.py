@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from io import StringIO
+from threading import Event
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from study.diagnosis.case import Case
-from study.diagnosis.loop import Limits, diagnose
+from study.diagnosis.loop import diagnose
+from study.diagnosis.progress import Steps
+from study.diagnosis.ranking import ranked
+from study.diagnosis.record import CASE, Record
 from study.diagnosis.remedies import BoundedActivation, ClipNorm, LearningRate, Remedy
-from study.diagnosis.result import Run
+from study.diagnosis.result import Run, Tried
+from study.diagnosis.trials import Limits
 from study.trial.axes import Axes, Axis
 from study.trial.model_design import ModelDesign
 from tests.diagnosis.test_causes import CASES, TAME
@@ -25,30 +31,53 @@ DESIGN = ModelDesign(
 
 
 class MadeUpBench:
-    """Trainings hold where the learning rate is at most 1e-5, or the activation is bounded."""
+    """Trainings hold where the learning rate is at most 1e-5, or the activation is bounded.
 
-    def __init__(self, case: Case) -> None:
+    Args:
+        case: Of the unchanged model.
+        stop_after: Somebody wants it all to end once so many trainings were asked for.
+        unended: Trainings that do not end.
+    """
+
+    processes = 2
+
+    def __init__(self, case: Case, *, stop_after: int | None = None, unended: bool = False) -> None:
         self.case = case
+        self.stop = Event()
         self.asked: list[Remedy] = []
+        self._stop_after = stop_after
+        self._unended = unended
 
-    def examine(self, config: Any) -> Case:
+    def examine(self, config: Any, on_update: Any) -> Case:
         return self.case
 
-    def submit(self, config: Any, remedies: Sequence[Remedy]) -> Future[Run]:
-        (remedy,) = remedies
+    def submit(self, config: Any, remedy: Remedy) -> Future[Run]:
         self.asked.append(remedy)
         held = isinstance(remedy, BoundedActivation) or (isinstance(remedy, LearningRate) and remedy.value <= 1e-5)
         last = 0.1 if isinstance(remedy, BoundedActivation) else 0.5
         loss = (1.0, *[last] * (config.updates - 1)) if held else (1.0, float("nan"))
         done: Future[Run] = Future()
         refused = "it cannot be clipped" if isinstance(remedy, ClipNorm) else None
-        done.set_result(Run(seed=config.seed, loss=loss, diverged=not held, refused=refused))
+        if len(self.asked) == self._stop_after:
+            self.stop.set()
+        if not self._unended:
+            done.set_result(Run(loss=loss, diverged=not held, refused=refused))
         return done
 
 
-def answer(case: Case, **limits: Any) -> tuple[dict[str, Any], MadeUpBench]:
-    bench = MadeUpBench(case)
-    return diagnose(bench, DESIGN.config({}), limits=Limits(**limits)).as_dict(), bench  # type: ignore[arg-type]
+def answer(
+    case: Case, *, record: Record | None = None, bench: MadeUpBench | None = None, **limits: Any
+) -> tuple[dict[str, Any], MadeUpBench]:
+    bench = bench or MadeUpBench(case)
+    said = Steps(Console(file=StringIO()))
+    found = diagnose(
+        bench,  # type: ignore[arg-type]
+        DESIGN.config({}),
+        limits=Limits(**limits),
+        record=record or Record(),
+        steps=said,
+    )
+    return found.as_dict(), bench
 
 
 def test_remedies_that_held_come_first_and_the_one_that_learns_further_before() -> None:
@@ -88,8 +117,74 @@ def test_no_more_trials_are_run_than_allowed() -> None:
 
 
 def test_a_healthy_model_has_no_cause_and_a_spike_is_called_one() -> None:
-    found, bench = answer(replace(TAME, onset=None, loss=(1.0, 0.9, 50.0, 0.8, 0.7, 0.6)))
+    found, bench = answer(replace(TAME, onset=None, diverged=False, loss=(1.0, 0.9, 50.0, 0.8, 0.7, 0.6)))
     assert found["cause"] is None
     assert found["outcome"] == "survived"
     assert "spike of 50 at update 3" in found["healthy"]
     assert bench.asked == []
+
+
+def test_what_was_tried_before_an_interruption_is_the_answer() -> None:
+    case = CASES["unbounded_recurrence"]
+    found, bench = answer(case, bench=MadeUpBench(case, stop_after=3))
+    assert len(bench.asked) == 3
+    assert found["cause"]["id"] == "unbounded_recurrence"
+    first, *others = found["remedies"]
+    assert (first["id"], first["survived"], first["trials"]) == ("activation", 3, 3)
+    assert all("interrupted" in one["why"] for one in others)
+
+
+def test_trainings_that_do_not_end_are_not_waited_for_when_the_time_is_spent() -> None:
+    case = CASES["unbounded_recurrence"]
+    found, _ = answer(case, bench=MadeUpBench(case, unended=True), minutes=0.01)
+    assert found["remedies"]
+    assert all("--minutes" in one["why"] for one in found["remedies"])
+
+
+def test_a_diagnosis_that_goes_on_trains_nothing_twice_and_says_the_same() -> None:
+    whole, bench = answer(CASES["unbounded_recurrence"])
+    record = Record()
+    case = CASES["unbounded_recurrence"]
+    _, begun = answer(case, record=record, bench=MadeUpBench(case, stop_after=4))
+    again, rest = answer(case, record=record)
+    assert again == whole
+    kept = len(bench.asked) - len(rest.asked)
+    assert 0 < kept <= len(begun.asked)
+
+
+def test_a_training_that_is_known_counts_as_one_trial_and_not_as_two() -> None:
+    record = Record()
+    spent, _ = answer(CASES["unbounded_recurrence"], record=record, trials=4)
+    again, bench = answer(CASES["unbounded_recurrence"], record=record, trials=4)
+    assert bench.asked == []
+    assert again == spent
+
+
+@pytest.mark.parametrize("case", [TAME, *CASES.values()])
+def test_a_case_is_the_same_after_it_was_kept(case: Case) -> None:
+    assert repr(CASE.validate_json(CASE.dump_json(case))) == repr(case)
+
+
+def tried(name: str, *, ends: list[float | None], size: int = 1) -> Tried:
+    """A remedy whose seeds end at these losses; None: NaN."""
+    runs = tuple(Run(loss=(1.0, float("nan") if end is None else end), diverged=end is None) for end in ends)
+    return Tried(id=name, change=name, size=size, runs=runs, why=None if runs else "not run", budget=2)
+
+
+def test_survivors_come_first_then_the_loss_that_is_reached_then_the_smaller_change() -> None:
+    worse = tried("ends higher", ends=[0.5, 0.5, 0.5])
+    larger = tried("changes more", ends=[0.2, 0.2, 0.2], size=3)
+    smaller = tried("changes less", ends=[0.2001, 0.2001, 0.2001], size=1)
+    two = tried("two seeds", ends=[0.01, 0.01, None])
+    named, none = tried("named", ends=[]), tried("no seed", ends=[None, None, None])
+    order = [smaller, larger, worse, two, named, none]
+    assert ranked(reversed(order)) == order
+
+
+def test_a_loss_above_the_event_is_an_outcome_and_a_finite_training_without_it_is_none() -> None:
+    above, _ = answer(replace(TAME, onset=None, loss=(1.0, 4.0, 60.0)))
+    assert (above["outcome"], above["time_to_nan"]) == ("diverged", 3)
+    assert above["cause"]["id"] == "learning_rate_too_high"
+    weight, _ = answer(replace(CASES["optimizer_division"], diverged=False, loss=(1.0, 0.9)))
+    assert (weight["outcome"], weight["time_to_nan"]) == ("survived", None)
+    assert weight["cause"]["id"] == "optimizer_division"

@@ -15,14 +15,14 @@ class LearningRateTooHigh(Cause):
 
     def examine(self, case: Case) -> Finding | None:
         onset = case.onset
-        if onset is None or case.at_once or onset.phase == "data" or case.learning_rate is None:
+        if case.at_once or case.learning_rate is None or (onset is not None and onset.phase == "data"):
             return None
         finite = [loss for loss in case.loss if abs(loss) < float("inf")]
         rose = len(finite) > 1 and max(finite) > 10 * abs(finite[0]) + 1
         remedies: list[Remedy] = [LearningRate(case.learning_rate, 2.0), ClipNorm()]
         evidence = [f"at its initial weights the loss was finite, {finite[0]:.3g}"] if finite else []
         if rose:
-            evidence.append(f"it had risen to {max(finite):.3g} when update {onset.update} overflowed")
+            evidence.append(f"it rose to {max(finite):.3g} by update {len(case.loss)}")
         return Finding(
             weight=0.7 if rose or case.largest_output > 1e6 else 0.5,
             sentence=f"The learning rate of {case.learning_rate:g} is too high: each step makes the loss larger, until "

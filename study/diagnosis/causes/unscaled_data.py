@@ -17,7 +17,7 @@ class UnscaledData(Cause):
     means = "inputs or targets so large that the first updates overflow"
 
     def examine(self, case: Case) -> Finding | None:
-        if case.onset is None or case.onset.phase == "data":
+        if case.onset is not None and case.onset.phase == "data":
             return None
         inputs = max((one.deviation for one in case.arrays if one.part == "x" and one.floating), default=0.0)
         inputs = max(inputs, case.largest_input / 10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,46 @@ def activation_name(function: Any) -> str:
     return str(getattr(function, "name", None) or getattr(function, "__name__", type(function).__name__))
 
 
+def bound_activations(model: Any) -> bool:
+    """Put tanh into every recurrent layer whose activation has no bound; whether there was one."""
+    from study.engine.runtime import keras
+
+    unbounded = [cell for _, cell in recurrent_cells(model) if activation_name(cell.activation) not in BOUNDED]
+    for cell in unbounded:
+        cell.activation = keras.activations.tanh
+    return bool(unbounded)
+
+
+def compute_in_float32(model: Any) -> None:
+    """Let every layer compute in float32, whatever its weights are."""
+    from study.engine.runtime import keras
+
+    for layer in model._flatten_layers():
+        layer.dtype_policy = keras.DTypePolicy("float32")
+
+
+def shrink_kernels(model: Any, factor: float) -> None:
+    """Multiply every trained weight but vectors."""
+    for weight in model.trainable_weights:
+        if len(weight.shape) > 1:
+            weight.assign(weight * factor)
+
+
+@contextmanager
+def layers_put_back(model: Any) -> Iterator[None]:
+    """Leave activations of recurrent layers and precisions as they were found."""
+    activations = [(cell, cell.activation) for _, cell in recurrent_cells(model)]
+    policies = [(layer, layer.dtype_policy) for layer in model._flatten_layers()]
+    try:
+        yield
+    finally:
+        for cell, activation in activations:
+            cell.activation = activation
+        for layer, policy in policies:
+            if layer.dtype_policy is not policy:
+                layer.dtype_policy = policy
+
+
 @dataclass(frozen=True)
 class BoundedActivation(Remedy):
     """tanh in every recurrent layer whose activation has no bound."""
@@ -41,14 +82,7 @@ class BoundedActivation(Remedy):
         return 'activation="tanh" in the recurrent layers'
 
     def apply(self, prepared: Prepared) -> Prepared:
-        from study.engine.runtime import keras
-
-        changed = False
-        for _, cell in recurrent_cells(prepared.model):
-            if activation_name(cell.activation) not in BOUNDED:
-                cell.activation = keras.activations.tanh
-                changed = True
-        if not changed:
+        if not bound_activations(prepared.model):
             raise CannotChange("its recurrent layers have bounded activations already")
         return prepared
 
@@ -65,14 +99,10 @@ class Float32(Remedy):
         return 'dtype="float32" in every layer, in the place of the half precision'
 
     def apply(self, prepared: Prepared) -> Prepared:
-        from study.engine.runtime import keras
-
-        policy = keras.DTypePolicy("float32")
         for layer in prepared.model._flatten_layers():
             if layer.variable_dtype not in ("float32", "float64") and layer.weights:
                 raise CannotChange(f"the weights of {layer.name} are {layer.variable_dtype} themselves")
-        for layer in prepared.model._flatten_layers():
-            layer.dtype_policy = policy
+        compute_in_float32(prepared.model)
         return prepared
 
 
@@ -91,9 +121,7 @@ class SmallerInitialWeights(Remedy):
     def apply(self, prepared: Prepared) -> Prepared:
         if not prepared.model.built:
             raise CannotChange("it has no weights before its first batch")
-        for weight in prepared.model.trainable_weights:
-            if len(weight.shape) > 1:
-                weight.assign(weight * self.factor)
+        shrink_kernels(prepared.model, self.factor)
         return prepared
 
 

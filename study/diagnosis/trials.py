@@ -1,0 +1,166 @@
+"""Runs remedies, each with every seed, within limits, and until it is stopped."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+
+from study.diagnosis.bench import POLL_SECONDS, Bench
+from study.diagnosis.case import Case
+from study.diagnosis.progress import Steps
+from study.diagnosis.record import Record, key
+from study.diagnosis.remedies import LearningRate, LineOfCode, Remedy
+from study.diagnosis.result import Run, Tried
+from study.sweep.progress import shown_duration
+from study.trial.model_design import ModelConfig
+
+SEEDS = 3
+"""Trials of each remedy."""
+
+DECADES = 12.0
+"""How far down a learning rate is looked for, in factors of ten."""
+
+OF_A_SEARCH = 4
+"""Trainings by which a learning rate is usually found, beside those with every seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a diagnosis may cost.
+
+    Attributes:
+        trials: Trainings with a remedy, at most; those of an earlier command count too.
+        minutes: Of wall time, after which no remedy is waited for.
+    """
+
+    trials: int = 30
+    minutes: float = 10.0
+
+
+class Trials:
+    """The trainings of one diagnosis.
+
+    Args:
+        bench: Where they are run.
+        config: The trial, with the budget that remedies have.
+        limits: What they may cost.
+        deadline: When they end, by `time.monotonic`.
+        record: What is known already; it is given every training that has ended.
+        steps: Is told of what is being tried.
+    """
+
+    def __init__(
+        self, bench: Bench, config: ModelConfig, *, limits: Limits, deadline: float, record: Record, steps: Steps
+    ) -> None:
+        self._bench, self._config, self._limits, self._deadline = bench, config, limits, deadline
+        self._record, self._steps = record, steps
+        self._counted: set[str] = set()
+        self._broken = False
+
+    def cost(self, remedies: Sequence[Remedy], case: Case) -> str:
+        """How long the remedies will take, in a sentence."""
+        run = [remedy for remedy in remedies if not isinstance(remedy, LineOfCode)]
+        wanted = sum(SEEDS + (OF_A_SEARCH if isinstance(remedy, LearningRate) else 0) for remedy in run)
+        known = len(self._record.runs)
+        left = max(0, min(wanted, self._limits.trials) - known)
+        one = case.seconds_before + self._config.updates * case.seconds
+        seconds = left * one / self._bench.processes
+        words = (
+            f"{left} trainings with a remedy are left{f', {known} are known' if known else ''}: up to "
+            f"{self._config.updates} updates each, at {case.seconds:.2g} s an update: about {shown_duration(seconds)}"
+        )
+        within = 60 * self._limits.minutes
+        return words + (f"; they stop after {shown_duration(within)} (--minutes)" if seconds > within else "")
+
+    def run(self, remedies: Sequence[Remedy]) -> dict[str, Tried]:
+        """Run one after another; what came of each, by its id."""
+        found = {}
+        for remedy in remedies:
+            if isinstance(remedy, LineOfCode):
+                found[remedy.id] = self._named(remedy, "it is a line of the model file itself")
+            elif isinstance(remedy, LearningRate):
+                found[remedy.id] = self._learning_rate(remedy)
+            else:
+                found[remedy.id] = self._tried(remedy)
+        return found
+
+    @property
+    def _left(self) -> int:
+        return self._limits.trials - len(self._counted)
+
+    def _over(self) -> str | None:
+        """Why no training is waited for any more."""
+        if self._broken:
+            return "a process of it was ended from outside; is there enough memory?"
+        if self._bench.stop.is_set():
+            return "it was interrupted before"
+        return "the time is spent (--minutes)" if time.monotonic() > self._deadline else None
+
+    def _named(self, remedy: Remedy, why: str) -> Tried:
+        return Tried(
+            id=remedy.id, change=remedy.change, size=remedy.size, runs=(), why=why, budget=self._config.updates
+        )
+
+    def _tried(self, remedy: Remedy) -> Tried:
+        runs = self._runs(remedy, range(SEEDS))
+        refused = next((run.refused for run in runs if run.refused), None)
+        if refused is not None:
+            return self._named(remedy, refused)
+        why = None if len(runs) == SEEDS else self._over() or "the trials are spent (--trials)"
+        return replace(self._named(remedy, ""), runs=tuple(runs), why=why)
+
+    def _runs(self, remedy: Remedy, seeds: Sequence[int]) -> list[Run]:
+        """Of these seeds, counted from the trial's own; as many as there was time for."""
+        configs = [self._config.replacing(seed=self._config.seed + seed) for seed in seeds]
+        keys = [key(config, remedy) for config in configs]
+        if self._left < len(set(keys) - self._counted):
+            return []
+        self._counted |= set(keys)
+        new = [config for config, one in zip(configs, keys, strict=True) if one not in self._record.runs]
+        if new and self._over() is None:
+            self._steps.say(f"trying: {remedy.change}")
+            self._train(remedy, new)
+        return [self._record.runs[one] for one in keys if one in self._record.runs]
+
+    def _train(self, remedy: Remedy, configs: Sequence[ModelConfig]) -> None:
+        waiting: dict[Future[Run], ModelConfig] = {self._bench.submit(one, remedy): one for one in configs}
+        while waiting:
+            for done in wait(waiting, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED).done:
+                config = waiting.pop(done)
+                try:
+                    self._record.keep(config, remedy, done.result())
+                except BrokenProcessPool:
+                    self._broken = True
+            if self._over() is not None:
+                break
+        for one in waiting:
+            one.cancel()
+
+    def _learning_rate(self, first: LearningRate) -> Tried:
+        """The largest learning rate that holds, to a factor of about three, by bisection of its logarithm.
+
+        Exponents are of 10, below the learning rate that goes to NaN.
+        """
+        fails, holds, exponent = 0.0, math.inf, first.decades
+        while holds - fails > 0.5:
+            tried = first.lowered(exponent)
+            runs = self._runs(tried, [0])
+            if not runs:
+                break
+            (run,) = runs
+            if run.refused:
+                return self._named(first, run.refused)
+            if run.diverged:
+                fails = exponent
+                if exponent >= DECADES:
+                    return replace(self._named(tried, ""), runs=(run,), why=None)
+            else:
+                holds = exponent
+            exponent = min(2 * exponent, DECADES) if math.isinf(holds) else (fails + holds) / 2
+        if math.isinf(holds):
+            return self._named(first, self._over() or "the trials were spent before one was found (--trials)")
+        return self._tried(first.lowered(holds))
