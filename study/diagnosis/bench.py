@@ -150,13 +150,14 @@ def _run(file: ModelFile, config: ModelConfig, remedy: Remedy, divergence: Diver
     from study.models.trial import train
 
     began = time.perf_counter()
-    prepared = prepare(file, config)
     try:
-        prepared = remedy.apply(prepared)
+        prepared = remedy.apply(prepare(file, config))
         prepared.model.make_train_function(force=True)
         trained = train(prepared, divergence=divergence, locate=False)
     except (CannotChange, ModelError) as error:
         return Run(loss=(), diverged=True, refused=str(error))
+    except Exception as error:  # of the user's own layers, which may take no such change
+        return Run(loss=(), diverged=True, refused=f"it cannot be made: {type(error).__name__}: {error}"[:300])
     # A weight that is not finite has spoiled a training whose loss does not show it yet.
     spoiled = trained.diverged or trained.event is not None
     return Run(loss=trained.loss, diverged=spoiled, seconds=time.perf_counter() - began)

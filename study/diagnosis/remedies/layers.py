@@ -141,8 +141,8 @@ class Normalised(Remedy):
         from study.engine.runtime import keras
 
         model = prepared.model
-        if not isinstance(model, (keras.Sequential, keras.models.Functional)):
-            raise CannotChange("it is a subclass of Model, whose layers cannot be rewired from outside")
+        if not getattr(model, "inputs", None):
+            raise CannotChange("it is no graph of layers that could be rewired from outside")
         inserted: list[str] = []
 
         def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
