@@ -8,10 +8,10 @@ SPACE ?= card
 ARGS ?=
 quoted = '$(subst ','\'',$(1))'
 
-.PHONY: help setup sweep ui notebook figures test bench record lint lock clean
+.PHONY: help setup sweep ui notebook figures test test-all bench record lint lock clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(READY)  ## create .venv and install the locked versions; GPU=1 adds TensorFlow's CUDA libraries
 
@@ -34,7 +34,10 @@ notebook: $(READY)  ## open JupyterLab on notebooks/
 figures: $(READY)  ## draw the README's figures from the recorded studies: ARGS="--run-notebooks"
 	$(VENV)/bin/study figures $(ARGS)
 
-test: $(READY)  ## run all tests: ARGS="-k space"
+test: $(READY)  ## run the tests: ARGS="-k space"
+	$(VENV)/bin/python -m pytest -m "not nightly" $(ARGS)
+
+test-all: $(READY)  ## run all tests, every notebook and MLflow's pages in a browser (Chromium) too
 	$(VENV)/bin/python -m pytest $(ARGS)
 
 bench: $(READY)  ## time the engines against a user's own loop: ARGS="--trials 200"

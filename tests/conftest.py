@@ -1,22 +1,39 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
-ROOT = Path(__file__).resolve().parent.parent
+from study.sweep.lock import exclusive_file
+from study.sweep.stores import create_stores
+from study.trial.home import Home
+from tests.processes import ROOT, Drive, Study
+from tests.stores import home_in
 
 # All processes of all tests find each other's compiled programs, and those of the last run.
 os.environ.setdefault("STUDY_PROGRAMS", str(ROOT / ".pytest_cache" / "programs"))
+# They run the code under test, and find what the tests have for them.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+
+
+@event.listens_for(Engine, "connect")
+def _do_not_wait_for_the_disk(connection: Any, record: Any) -> None:
+    """Tests end processes and never the machine, so what SQLite wrote need not have reached the disk."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous=OFF")
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty STUDY_HOME, and no other store in the environment."""
+    """A STUDY_HOME that is not there yet, and no other store in the environment."""
     folder = tmp_path / "home"
     monkeypatch.setenv("STUDY_HOME", str(folder))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -25,7 +42,24 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def study() -> Callable[..., subprocess.CompletedProcess[str]]:
+def empty_stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with both stores and no study in them, made once for all processes of the tests."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "empty_stores"
+    with exclusive_file(folder.with_suffix(".lock")):
+        create_stores(home_in(folder))
+    return folder
+
+
+@pytest.fixture
+def stores(home: Path, empty_stores: Path) -> Home:
+    """A STUDY_HOME whose stores are there: making MLflow's takes seconds, copying it none."""
+    shutil.copytree(empty_stores, home)
+    return Home.find()
+
+
+@pytest.fixture(scope="session")
+def study() -> Study:
     """Runs the command line as a person would."""
 
     def run(*arguments: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -43,7 +77,7 @@ def study() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture(scope="session")
-def drive() -> Callable[..., subprocess.Popen[str]]:
+def drive() -> Drive:
     """Starts a sweep of made-up trials in a process of its own."""
 
     def start(space: str, trials: int, name: str, mode: str = "plain", **environment: str) -> subprocess.Popen[str]:
@@ -58,10 +92,3 @@ def drive() -> Callable[..., subprocess.Popen[str]]:
         )
 
     return start
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the engines' tests in one process: they share programs that take seconds to compile."""
-    for item in items:
-        if "engine" in item.path.parts:
-            item.add_marker(pytest.mark.xdist_group("engine"))

@@ -15,7 +15,7 @@ from typing import Literal
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.processes import ROOT
 
 Kind = Literal["top", "lazy", "types"]
 

@@ -10,7 +10,7 @@ import pytest
 from study.space.file import load
 from study.trial.config import axes_table
 from study.trial.folders import space_folders
-from tests.conftest import ROOT
+from tests.processes import ROOT
 
 # The file of claims is no search space of its own.
 SPACES = sorted(path for path in (ROOT / "search_spaces").glob("*.yaml") if path.stem != "claims")

@@ -10,13 +10,13 @@ from scipy.stats import binom
 
 from study.claims.contrast import CLAIMS, Contrast, trials_of, without_budget
 from study.claims.file import load_claims, parse_claims
-from study.trial.config import TrialConfig
+from study.trial.config import Semantics, TrialConfig
 from study.trial.errors import UserError
-from tests.conftest import ROOT
+from tests.processes import ROOT
 
 FILE = ROOT / "search_spaces" / "claims.yaml"
 CONTENT = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-BOTH = ("keras-3", "keras-2.2.4")
+BOTH: tuple[Semantics, ...] = ("keras-3", "keras-2.2.4")
 SMALL, FULL = (load_claims(FILE, scale=scale) for scale in ("small", "full"))
 
 

@@ -1,38 +1,75 @@
 from __future__ import annotations
 
-import os
-import signal
+import random
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
+from threading import Event
 
 import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
+from rich.console import Console
 
 from study.claims.contrast import trials_of
 from study.claims.file import load_claims
-from study.claims.run import choose
+from study.claims.run import ClaimsRun, choose
+from study.claims.verdicts import Verdicts
+from study.sweep.options import SweepOptions
+from study.sweep.workers.inline import InlineWorkers
 from study.tracking import read_results
+from study.trial.config import TrialConfig
 from study.trial.errors import UserError
-from tests.conftest import ROOT
+from study.trial.home import Home
+from study.trial.result import TrialResult
+from tests.processes import ROOT, Study
 from tests.stores import assert_whole_and_equal, mlflow_runs
-from tests.sweep.test_loop import finish, wait_for_trials
 
 FILE = ROOT / "search_spaces" / "claims.yaml"
 
 
-def drive(only: str, replicates: int) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / "tests" / "claims" / "driver.py"), only, str(replicates)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=ROOT,
-        env=dict(os.environ),
-        start_new_session=True,
+class MadeUp:
+    """Trains trials that are made up, and stops the run with the last of so many.
+
+    Under relu the time to NaN is 640 / units and a few updates, the same whenever it is asked for; nothing else
+    diverges.
+    """
+
+    def __init__(self, *, stop_after: int | None = None) -> None:
+        self.stop = Event()
+        self._left = stop_after
+
+    def __call__(self, configs: Sequence[str], engine: str, population: int | None, divergence: str) -> list[str]:
+        if self._left is not None:
+            self._left -= len(configs)
+            if self._left <= 0:
+                self.stop.set()
+        return [self._trial(TrialConfig.model_validate_json(config), engine) for config in configs]
+
+    @staticmethod
+    def _trial(config: TrialConfig, engine: str) -> str:
+        time = 640 // config.units + config.seed % 3
+        loss = [random.Random(config.seed + update).random() for update in range(config.updates)]
+        if config.activation == "relu":
+            loss = [*loss[: time - 1], float("inf")]
+        return TrialResult(config=config, loss=tuple(loss), engine=engine, device="CPU", seconds=0.2).to_json()
+
+
+def judged(home: Home, *only: str, train: MadeUp) -> tuple[Verdicts | None, str]:
+    """The verdicts on some claims, of 16 seeds, and what was printed."""
+    output = StringIO()
+    run = ClaimsRun(
+        claims=load_claims(FILE, scale="small"),
+        options=SweepOptions(name="claims"),
+        semantics=["keras-3"],
+        home=home,
+        console=Console(file=output, width=160),
+        stop=train.stop,
+        workers=lambda at_most: InlineWorkers(train=train),
     )
+    return run.verdicts(only=only, replicates=16), output.getvalue()
 
 
 def kept(uri: str, name: str, folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -47,13 +84,12 @@ def kept(uri: str, name: str, folder: Path) -> tuple[pd.DataFrame, dict[str, str
     return pd.read_parquet(path).set_index("contrast"), dict(parent.data.tags)
 
 
-def test_a_killed_run_of_claims_goes_on_takes_up_more_claims_and_keeps_the_verdicts(home: Path, tmp_path: Path) -> None:
-    uri = f"sqlite:///{home}/mlflow.db"
-    process = drive("C6a", 16)
-    wait_for_trials(home, "claims", 5, process)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    output = finish(drive("C5,C6a", 16))
+def test_a_stopped_run_of_claims_goes_on_takes_up_more_claims_and_keeps_the_verdicts(
+    stores: Home, tmp_path: Path
+) -> None:
+    uri, home = stores.tracking_uri, stores.folder
+    assert judged(stores, "C6a", train=MadeUp(stop_after=5))[0] is None
+    output = judged(stores, "C5", "C6a", train=MadeUp())[1]
     # Two sizes and tanh by 16 seeds; the control of C5 is one of the sizes.
     assert_whole_and_equal(home, "claims", trials=48)
     assert "2 claims under keras-3: 0 supported, 0 contradicted, 0 no difference, 2 not resolved" in output
@@ -86,9 +122,7 @@ def test_parts_of_claims_can_be_chosen_and_unknown_ones_are_told_in_a_sentence()
         choose(claims, only=["C8d"])
 
 
-def test_the_command_tells_of_a_mistake_in_a_sentence(
-    home: Path, study: Callable[..., subprocess.CompletedProcess[str]]
-) -> None:
+def test_the_command_tells_of_a_mistake_in_a_sentence(home: Path, study: Study) -> None:
     unknown = study("claims", "--only", "C1, C99", "--only", "C2")
     assert unknown.returncode == 2
     assert unknown.stderr.startswith("Error: --only C99: is not in search_spaces/claims.yaml; there are C1, C2a, C2b,")

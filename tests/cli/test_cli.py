@@ -86,6 +86,10 @@ def test_trial_text_says_what_it_came_to(cli: Cli) -> None:
             "--storage postgresql://u:***@127.0.0.1:1/x",
         ),
         (("sweep", "smoke", "--scheduler", "tcp://127.0.0.1:1"), "no Dask scheduler answers there"),
+        (
+            ("sweep", "smoke", "--engine", "reference", "--population", "2"),
+            "population=2: the reference engine trains one trial at a time",
+        ),
         (("results", "nowhere"), "holds no studies yet; run a sweep first"),
         (("anatomy", "nowhere"), "holds no studies yet; run a sweep first"),
         (("anatomy", "x", "--out", "page.pdf"), "--out page.pdf: takes a file that ends in .html"),

@@ -15,7 +15,7 @@ from study.cli.command import Command, Group, interruptible
 from study.cli.main import study
 from study.trial.errors import UserError
 from tests.cli.conftest import Cli
-from tests.conftest import ROOT
+from tests.processes import ROOT
 
 HEAVY = {"tensorflow", "keras", "mlflow", "optuna", "distributed"}
 

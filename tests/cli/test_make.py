@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.processes import ROOT
 
 
 @pytest.mark.parametrize("space", ["card", "my space.yml", "it's, $HOME.yaml"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def of(space: str | None, **options: object) -> Subject:
-    defaults = {"model": None, "vary": (), "assignments": (), "trials": None, "divergence": None}
+    defaults: dict[str, Any] = {"model": None, "vary": (), "assignments": (), "trials": None, "divergence": None}
     return subject(space, **{**defaults, **options})
 
 

@@ -27,7 +27,9 @@ def drawn(count):
     space = load("card", folders=space_folders())
     study = optuna.create_study(sampler=build_sampler(space, seed=0, trials_so_far=0))
     for number in range(count):
-        values = space.config(space.suggest(study.ask()), seed=number).model_dump(exclude={"recurrent_activation"})
+        config = space.config(space.suggest(study.ask()), seed=number)
+        assert isinstance(config, TrialConfig)
+        values = config.model_dump(exclude={"recurrent_activation"})
         semantics = ("keras-3", "keras-2.2.4")[number % 2]
         changed = {"learning_rate": 30 * values["learning_rate"], "semantics": semantics}
         yield TrialConfig.model_validate(values | SMALL | changed)

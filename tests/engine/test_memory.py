@@ -56,6 +56,6 @@ def test_drawing_a_page_says_so_too(monkeypatch: pytest.MonkeyPatch) -> None:
     def run_trial(config: TrialConfig, **how: object) -> None:
         raise SHORT[0]
 
-    monkeypatch.setattr(anatomy.compiled, "run_trial", run_trial)
+    monkeypatch.setattr("study.engine.onset.anatomy.compiled.run_trial", run_trial)
     with pytest.raises(OutOfMemory):
         anatomy.anatomy_of(TrialConfig())

@@ -146,7 +146,7 @@ def test_gradients_that_loss_scaling_skips_are_no_event() -> None:
 class OwnStep(keras.Model):  # type: ignore[misc]
     """A training step with an optimizer and a variable that the model does not know of."""
 
-    hidden_optimizer = None
+    hidden_optimizer: Any = None
 
     def train_step(self, data: Any) -> dict[str, Any]:
         x, y = data

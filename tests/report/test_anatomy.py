@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from study.report.pages.anatomy import About, number, other_versions, render, wa
 from study.sweep.exemplary import LONGEST_SECONDS, exemplary
 from study.sweep.exemplary_pages import NOT_WRITTEN, write_pages
 from study.sweep.workers.base import TrialFailed
-from study.tracking import read_results
+from study.tracking import Tracker, read_results
 from study.tracking.client import NOTE
 from study.trial.anatomy import TrialAnatomy
 from study.trial.config import TrialConfig
@@ -308,7 +309,7 @@ def write(runs: Runs, records: list[Record], *, stop_after: int = 99, draw=None)
 
     write_pages(
         records,
-        tracker=runs,
+        tracker=cast(Tracker, runs),
         workers=workers,
         draw=draw or (lambda recorded, about: f"page of {json.loads(about)['run_id']}"),
         say=said.append,

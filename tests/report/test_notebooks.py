@@ -12,7 +12,13 @@ from study.trial.errors import UserError
 NOTEBOOKS = notebooks()
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.nightly] if number else [])
+        for number, path in enumerate(NOTEBOOKS)
+    ],
+)
 def test_a_notebook_runs_from_top_to_bottom(path: Path, tmp_path: Path) -> None:
     out = tmp_path / path.name
     run_notebook(path, out=out)

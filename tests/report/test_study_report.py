@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -11,8 +13,9 @@ from mlflow.tracking import MlflowClient
 from study.cli.main import study
 from study.tracking import attach, keep_anatomy
 from tests.analysis.made_up_trials import results_table
-from tests.stores import mlflow_runs
-from tests.sweep.test_loop import Drive, finish
+from tests.stores import home_in, mlflow_runs
+from tests.sweep.in_process import sweep
+from tests.sweep.made_up import made_up
 
 STUDY = "seen"
 TRIALS = 8
@@ -20,10 +23,11 @@ TRIALS = 8
 
 
 @pytest.fixture(scope="module")
-def swept(drive: Drive, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def swept(empty_stores: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a sweep of made-up trials, one of which failed for want of memory."""
-    folder = tmp_path_factory.mktemp("home")
-    finish(drive("card", TRIALS, STUDY, "raises", STUDY_HOME=str(folder), MLFLOW_TRACKING_URI=""))
+    folder = tmp_path_factory.mktemp("swept") / "home"
+    shutil.copytree(empty_stores, folder)
+    sweep(home_in(folder), STUDY, TRIALS, train=partial(made_up, mode="raises"))
     return folder
 
 

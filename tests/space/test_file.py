@@ -32,7 +32,9 @@ def draw(space: SearchSpace, count: int, *, seed: int = 0) -> list[TrialConfig]:
     configs = []
     for _ in range(count):
         trial = study.ask()
-        configs.append(space.config(space.suggest(trial), seed=trial.number))
+        config = space.config(space.suggest(trial), seed=trial.number)
+        assert isinstance(config, TrialConfig)
+        configs.append(config)
         study.tell(trial, 1.0)
     return configs
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import signal
 from collections import Counter
 from pathlib import Path
 
@@ -10,11 +9,11 @@ from study.space.file import parse
 from study.space.search_space import SearchSpace, check_trials
 from study.sweep.ledger import Ledger
 from study.trial.config import TrialConfig
+from study.trial.design import Configuration
 from study.trial.errors import UserError
 from study.trial.record import Record
 from study.trial.result import TrialResult
-from tests.stores import assert_whole_and_equal, optuna_trials
-from tests.sweep.test_loop import Drive, finish, wait_for_trials
+from tests.stores import optuna_trials
 
 
 def listed(*configs: TrialConfig) -> SearchSpace:
@@ -41,8 +40,11 @@ def test_a_listed_space_reads_back_from_its_own_yaml() -> None:
 
 def test_entries_of_a_list_add_to_what_is_fixed() -> None:
     space = parse("fixed: {units: 8, seed: 5}\nupdates: 20\nconfigurations: [{}, {units: 16}, {updates: 30}]")
-    assert [(c.units, c.seed, c.updates) for c in space.configurations] == [(8, 5, 20), (16, 5, 20), (8, 5, 30)]
-    assert parse("configurations: [{}, {units: 16}]", overrides={"units": "4"}).configurations[1].units == 4
+    params = [configuration.params() for configuration in space.configurations]
+    found = [(one["units"], one["seed"], one["updates"]) for one in params]
+    assert found == [("8", "5", "20"), ("16", "5", "20"), ("8", "5", "30")]
+    narrow = parse("configurations: [{}, {units: 16}]", overrides={"units": "4"}).configurations[1]
+    assert narrow.params()["units"] == "4"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_trials_cut_a_list_short_and_cannot_be_more() -> None:
         check_trials(listed(*SEEDS), 9)
 
 
-def run_some(home: Path, space: SearchSpace, *, finish: int = 0) -> tuple[list[TrialConfig], int]:
+def run_some(home: Path, space: SearchSpace, *, finish: int = 0) -> tuple[list[Configuration], int]:
     """Ask for all that is missing and finish the first ones, as a sweep that is then killed; what was asked for."""
     ledger = Ledger.open(storage_url=f"sqlite:///{home}/optuna.db", name="listed", space=space, seed=0)
     done = sum(ledger.is_asked_for(record) for record in ledger.finished())
@@ -108,17 +110,3 @@ def test_a_study_of_a_list_is_not_continued_by_a_sampler(tmp_path: Path) -> None
     run_some(tmp_path, listed(*SEEDS[:2]))
     with pytest.raises(UserError, match="a study of this name was made from another search space or seed"):
         run_some(tmp_path, parse("parameters: {units: {low: 1, high: 4}}\ntrials: 4"))
-
-
-def test_a_kill_of_a_sweep_over_a_list_loses_and_doubles_nothing(home: Path, drive: Drive, tmp_path: Path) -> None:
-    path = tmp_path / "list.yaml"
-    configs = [TrialConfig(units=8, updates=4, seed=seed % 12) for seed in range(16)]
-    path.write_text(listed(*configs).to_yaml())
-    process = drive(str(path), 16, "list")
-    wait_for_trials(home, "list", 5, process)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    finish(drive(str(path), 16, "list"))
-    assert_whole_and_equal(home, "list", trials=16)
-    trials = optuna_trials(home, "list")
-    assert Counter(TrialConfig.parse(trial.user_attrs["configuration"]) for trial in trials) == Counter(configs)

@@ -1,56 +1,26 @@
-"""A sweep whose trials are made up, so that tests of the sweep itself need no training.
+"""A sweep of made-up trials in a process of its own, for tests that end such a process.
 
     python tests/sweep/driver.py SPACE TRIALS NAME [MODE]
 
-MODE `plain`: trials last a moment and come to what a generator seeded by the trial says. `once`: trial 2 kills
-its worker the first time. `always`: trial 2 kills every worker. `raises`: trial 2 raises. `slow`: trials last
-two seconds. Exit status as of `study sweep`.
+MODE is one of `tests.sweep.made_up`, or `slow`: trials last two seconds. Exit status as of `study sweep`.
 """
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
+import time
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 
 def made_up(
     configs: Sequence[str], engine: str, population: int | None, divergence: str, *, mode: str, folder: str
 ) -> list[str]:
-    """Trials one after another; `handed-out` of the folder says how many a worker was given together."""
-    from study.engine.structure import Structure
-    from study.trial.config import TrialConfig
+    """Trials that last a moment."""
+    from tests.sweep.made_up import made_up
 
-    assert len({Structure.of(TrialConfig.model_validate_json(config)) for config in configs}) == 1
-    with (Path(folder) / "handed-out").open("a") as file:
-        file.write(f"{len(configs)} {population}\n")
-    return [made_up_trial(config, engine, mode=mode, folder=folder) for config in configs]
-
-
-def made_up_trial(config_json: str, engine: str, *, mode: str, folder: str) -> str:
-    import random
-    import time
-
-    from study.trial.config import TrialConfig
-    from study.trial.result import TrialResult
-
-    config = TrialConfig.model_validate_json(config_json)
-    if config.seed == 2:
-        mark = Path(folder) / "killed-once"
-        if mode == "always" or (mode == "once" and not mark.exists()):
-            mark.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        if mode == "raises":
-            raise MemoryError("too large a model")
-    draw = random.Random(config.seed)
-    loss = [draw.lognormvariate(0, 5) for _ in range(config.updates)]
-    if draw.random() < 0.5:
-        loss = [*loss[: draw.randrange(config.updates)], draw.choice([float("nan"), float("inf")])]
-    time.sleep(2 if mode == "slow" else 0.3 * draw.random())
-    return TrialResult(config=config, loss=tuple(loss), engine=engine, device="CPU", seconds=0.2).to_json()
+    time.sleep(2 if mode == "slow" else 0.1)
+    return made_up(configs, engine, population, divergence, mode=mode, folder=folder)
 
 
 def main(space: str, trials: str, name: str, mode: str = "plain") -> int:
@@ -70,21 +40,14 @@ def main(space: str, trials: str, name: str, mode: str = "plain") -> int:
 
         home = Home.find()
         train = partial(made_up, mode=mode, folder=str(home.folder))
-        options = SweepOptions(
-            name=name,
-            patience=float(os.environ.get("PATIENCE", "60")),
-        )
-        workers = partial(
-            DaskWorkers,
-            count=2,
-            population=int(os.environ.get("POPULATION", "1")),
-            scheduler=os.environ.get("SCHEDULER"),
-            train=train,
-        )
         try:
-            parsed = check_trials(load(space, folders=space_folders()), int(trials))
             report = run_sweep(
-                parsed, options, home=home, console=Console(), stop=stop, workers=lambda at_most: workers()
+                check_trials(load(space, folders=space_folders()), int(trials)),
+                SweepOptions(name=name),
+                home=home,
+                console=Console(),
+                stop=stop,
+                workers=lambda at_most: DaskWorkers(count=2, train=train),
             )
         except KeyboardInterrupt:
             return 130

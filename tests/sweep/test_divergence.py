@@ -41,8 +41,10 @@ def made_up(configs: Sequence[str], engine: str, population: int | None, diverge
     for config in map(TrialConfig.model_validate_json, configs):
         losses = LOSSES[config.activation]
         end = next((n for n, loss in enumerate(losses, start=1) if event.happened(loss)), len(losses))
-        about = {"engine": engine, "device": "CPU", "seconds": 0.1, "divergence": event}
-        results.append(TrialResult(config=config, loss=losses[:end], **about).to_json())
+        result = TrialResult(
+            config=config, loss=losses[:end], engine=engine, device="CPU", seconds=0.1, divergence=event
+        )
+        results.append(result.to_json())
     return results
 
 
@@ -78,7 +80,7 @@ def test_a_study_says_everywhere_at_which_event_its_trials_end(home: Path) -> No
     assert runs["sweep"].data.params["divergence"] == "loss_above=10"
     assert "had a loss above 10" in runs["sweep"].data.tags["mlflow.note.content"]
     for activation, row in table.iterrows():
-        read = read_trial(row["run_id"], uri=f"sqlite:///{home}/mlflow.db")
+        read = read_trial(str(row["run_id"]), uri=f"sqlite:///{home}/mlflow.db")
         assert read.divergence == event
         assert read.loss == LOSSES[str(activation)][: row["updates"]]
 
@@ -123,4 +125,4 @@ def test_runs_of_an_earlier_version_are_read_as_what_they_were(home: Path) -> No
     assert set(table["divergence"]) == {"nonfinite"}
     # The trials have no timeline, as those of the reference engine, so that nothing tells of the explosion.
     assert not table["exploded"].any()
-    assert read_trial(table.loc["selu", "run_id"], uri=f"sqlite:///{home}/mlflow.db").loss == LOSSES["selu"]
+    assert read_trial(str(table.loc["selu", "run_id"]), uri=f"sqlite:///{home}/mlflow.db").loss == LOSSES["selu"]

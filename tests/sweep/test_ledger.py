@@ -12,6 +12,7 @@ from study.space.samplers import build_sampler
 from study.space.search_space import TRIALS_LIMIT, SearchSpace
 from study.sweep.ledger import Ledger
 from study.trial.config import TrialConfig
+from study.trial.design import Configuration
 from study.trial.record import Record
 from study.trial.result import TrialResult
 
@@ -37,7 +38,7 @@ def open_ledger(folder: Path, space: SearchSpace) -> Ledger:
     return Ledger.open(storage_url=f"sqlite:///{folder}/optuna.db", name="s", space=space, seed=SEED)
 
 
-def finish(ledger: Ledger, number: int, config: TrialConfig) -> None:
+def finish(ledger: Ledger, number: int, config: Configuration) -> None:
     result = TrialResult(config=config, loss=(0.5,) * config.updates, engine="reference", device="CPU", seconds=1.0)
     record = Record(number=number, config=config, result=result, end_time=0.0)
     ledger.journal(record)
@@ -99,6 +100,7 @@ def test_trials_that_somebody_else_adds_are_nobody_else_s(tmp_path: Path) -> Non
     states = [trial.state.name for trial in other.trials]
     assert states == ["COMPLETE", "RUNNING", "COMPLETE", "COMPLETE"]
     for number, config in asked:
+        assert isinstance(config, TrialConfig)
         assert other.trials[number].params["learning_rate"] == config.learning_rate
 
 

@@ -34,8 +34,8 @@ from study.trial.errors import UserError
 from study.trial.home import Home
 from study.trial.model_design import ENGINE
 from study.trial.result import first_difference
-from tests.conftest import ROOT
 from tests.models.files import DATA, file_of
+from tests.processes import ROOT
 
 BUILD = """
 def build(activation: str = "relu"):
@@ -57,12 +57,13 @@ def space(file: ModelFile, *, trials: int = 3, activations: str = "linear,nosuch
 
 def swept(home: Home, file: ModelFile, *, trials: int = 3, about: SearchSpace | None = None) -> SweepReport:
     about = about or space(file, trials=trials)
+    design = design_of(file)
     return run_sweep(
         about,
         SweepOptions(name="mine", engine=ENGINE, patience=0),
         home=home,
         console=Console(file=StringIO()),
-        workers=lambda at_most: InlineWorkers(train=train_on(file, about.design)),
+        workers=lambda at_most: InlineWorkers(train=train_on(file, design)),
         model=file,
     )
 
@@ -170,7 +171,7 @@ def test_the_file_travels_to_workers_that_were_started_by_hand_in_another_folder
     ran.mkdir()
     marking = f"import os, pathlib\npathlib.Path({str(ran)!r}, str(os.getpid())).touch()\n"
     file = file_of(tmp_path, marking, BUILD, DATA)
-    about = space(file, trials=6)
+    about, design = space(file, trials=6), design_of(file)
     (ran / str(os.getpid())).unlink()
     Path(file.path).unlink()
     with workers_started_by_hand(tmp_path / "elsewhere", count=2) as (address, pids):
@@ -179,7 +180,7 @@ def test_the_file_travels_to_workers_that_were_started_by_hand_in_another_folder
             SweepOptions(name="mine", engine=ENGINE, patience=0),
             home=Home.find(),
             console=Console(file=StringIO()),
-            workers=lambda at_most: DaskWorkers(scheduler=address, train=train_on(file, about.design)),
+            workers=lambda at_most: DaskWorkers(scheduler=address, train=train_on(file, design)),
             model=file,
         ).table
     assert {path.name for path in ran.iterdir()} == set(map(str, pids))

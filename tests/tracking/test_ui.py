@@ -8,10 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,8 +19,12 @@ from playwright.sync_api import Page, expect, sync_playwright
 from study.space.file import load
 from study.tracking import address, list_studies
 from study.trial.folders import space_folders
-from tests.conftest import ROOT
-from tests.sweep.test_loop import Drive, finish, free_port
+from tests.processes import ROOT, free_port, wait_for_server
+from tests.stores import home_in
+from tests.sweep.in_process import sweep
+from tests.sweep.made_up import made_up
+
+pytestmark = pytest.mark.nightly
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 expect.set_options(timeout=60_000)
@@ -29,10 +32,11 @@ OFFLINE = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "
 
 
 @pytest.fixture(scope="module")
-def ui(drive: Drive, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def ui(empty_stores: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the trials of a small sweep, served by `study ui`."""
-    folder = tmp_path_factory.mktemp("home")
-    finish(drive("card", 12, "seen", "raises", STUDY_HOME=str(folder), MLFLOW_TRACKING_URI=""))
+    folder = tmp_path_factory.mktemp("seen") / "home"
+    shutil.copytree(empty_stores, folder)
+    sweep(home_in(folder), "seen", 12, train=partial(made_up, mode="raises"))
     with served(folder, study="seen") as url:
         yield url
 
@@ -50,23 +54,11 @@ def served(home: Path, *, study: str) -> Iterator[str]:
         start_new_session=True,
     )
     try:
-        wait_for(f"http://127.0.0.1:{port}/health")
+        wait_for_server(f"http://127.0.0.1:{port}/health")
         yield f"http://127.0.0.1:{port}{address(list_studies(uri=f'sqlite:///{home}/mlflow.db')[study])}"
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def wait_for(url: str) -> None:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(url, timeout=1)
-        except OSError:
-            time.sleep(0.2)
-        else:
-            return
-    raise AssertionError(f"{url} does not answer")
 
 
 @pytest.fixture

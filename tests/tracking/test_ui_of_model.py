@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.conftest import ROOT
+from tests.processes import ROOT, finish, wait_for_trials
 from tests.stores import assert_whole_and_equal, mlflow_runs, optuna_trials
-from tests.sweep.test_loop import finish, wait_for_trials
 from tests.tracking.test_ui import page, served
 
 __all__ = ["page"]
+
+pytestmark = pytest.mark.nightly
 
 SALES = ROOT / "tests" / "models" / "specimens" / "unscaled_sales.py"
 TRIALS = 64

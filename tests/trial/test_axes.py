@@ -58,6 +58,7 @@ def value_of(draw: st.DrawFn, axis: Axis) -> Any:
         case "bool":
             return draw(st.booleans())
         case "int":
+            assert isinstance(axis.ge, int)
             return draw(st.integers(axis.ge, 2**40))
         case "float":
             return draw(st.floats(axis.ge, axis.le, allow_nan=False, allow_infinity=False, width=32))

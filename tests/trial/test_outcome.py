@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,7 @@ def test_a_survivor_whose_loss_exploded_is_never_only_called_survived() -> None:
 
 
 def test_a_sentence_says_which_event_ended_the_trial() -> None:
-    above = {"divergence": LossAbove(10), "loss": (0.7, 0.6, 12.3)}
+    above: dict[str, Any] = {"divergence": LossAbove(10), "loss": (0.7, 0.6, 12.3)}
     one = result(onset=None, first={}, **above)
     assert describe(one) == "Diverged: the loss of update 3 rose above 10 (to 12.3); the loss before it was 0.6."
     assert verdict(one).startswith(

@@ -14,7 +14,8 @@ from study.engine.cells.recurrence import Recurrence, run
 from study.engine.reference.engine import masks_for
 from study.engine.runtime import keras, tf
 from study.engine.structure import Structure
-from study.trial.config import NONE, TrialConfig
+from study.trial.axis import NONE
+from study.trial.config import TrialConfig
 from study.trial.growth import STATE_FIGURES
 from study.trial.tensor_name import TensorName
 from study.trial.words import GATES, TENSORS, is_recurrent
@@ -132,7 +133,7 @@ def test_the_way_back_reads_no_more_than_is_kept_and_gives_what_is_asked(cell: C
 
 def unrolled(
     cell: Cell, given: Mapping[str, np.ndarray], *, activation: str, gate: str, backwards: bool
-) -> tuple[Any, list[Any], dict[str, Any]]:
+) -> tuple[Any, list[Any], dict[bool, Any]]:
     """Keras's cell in float64, one timestep after another: hidden states in the input's order, the last states, and the
     gradients of the weighed sum of all hidden states, or of the last one."""
     gates = {"recurrent_activation": gate} if cell.has_recurrent_activation else {}

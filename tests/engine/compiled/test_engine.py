@@ -6,7 +6,7 @@ import math
 import random
 import subprocess
 import sys
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ from study.trial.result import TrialResult
 PLAIN = {"units": 6, "timesteps": 100, "features": 3, "batch_size": 8, "updates": 20}
 """The structure that most tests share, since each takes seconds to compile."""
 
-STRUCTURES = [
+STRUCTURES: list[dict[str, Any]] = [
     {},
     {"layers": 2, "front_end": "conv1d"},
     {"semantics": "keras-2.2.4"},

@@ -29,7 +29,7 @@ class First(NamedTuple):
     direction: str | None
     tensor: str
     timestep: int | None
-    index: tuple[int, ...]
+    index: tuple[int, ...]  # type: ignore[assignment]
 
 
 class Step(NamedTuple):

@@ -291,7 +291,9 @@ def test_a_learning_rate_of_1e30_overflows_the_first_product_of_two_huge_numbers
     assert np.isfinite(before.weights).all()
     assert (onset.phase, onset.layer, onset.timestep) == ("forward", "lstm_1", 1)
     assert onset.tensor.endswith("_sum")
-    assert tuple(first_not_finite(config, number, before))[:5] == ("forward", "lstm_1", "forward", onset.tensor, 1)
+    by_hand = first_not_finite(config, number, before)
+    assert by_hand is not None
+    assert tuple(by_hand)[:5] == ("forward", "lstm_1", "forward", onset.tensor, 1)
 
 
 def test_a_label_of_2_is_told_with_the_onset():
