@@ -74,7 +74,10 @@ def test_a_store_that_went_away_is_asked_again_at_pauses_that_double_up_to_five_
     pauses = [later - earlier for earlier, later in zip(world.asked, world.asked[1:], strict=False)]
     assert pauses == [0.5, 1, 2, 4, 5, 5]
     assert world.meanwhile == len(pauses)
-    assert world.said == ["the store does not answer; waiting up to 60 seconds for it", "the store answers again"]
+    assert world.said == [
+        "the store does not answer (nobody there); waiting up to 60 seconds for it",
+        "the store answers again",
+    ]
 
 
 def test_a_store_that_stays_away_is_given_up_in_a_sentence_that_says_how_to_go_on() -> None:
@@ -95,6 +98,16 @@ def test_what_is_asked_after_giving_up_is_asked_once_only() -> None:
         with pytest.raises(UserError, match="has not answered"):
             patience.wait_out(world.ask)
     assert world.asked.count(world.now) == 2
+
+
+def test_what_was_given_up_is_told_in_the_same_words_again() -> None:
+    world = World(back_at=1e9)
+    patience, told = world.patience(6), []
+    for _ in range(2):
+        with pytest.raises(UserError) as error:
+            patience.wait_out(world.ask)
+        told.append(str(error.value))
+    assert told[0] == told[1]
 
 
 def test_each_outage_has_the_whole_patience() -> None:

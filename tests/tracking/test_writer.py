@@ -78,7 +78,8 @@ def said() -> list[str]:
 
 def tracker_of(home: Home, study: str, client: Client, said: list[str], monkeypatch: pytest.MonkeyPatch) -> Tracker:
     """An open tracker of a study that writes through this client, with so small batches that a trial takes several."""
-    monkeypatch.setattr("study.tracking.writer.METRICS_PER_BATCH", 10)
+    monkeypatch.setattr("study.tracking.write_run.METRICS_PER_BATCH", 10)
+    monkeypatch.setattr("study.tracking.write_run.own_store", lambda client: None)  # as if a server kept it
     monkeypatch.setattr("study.tracking.writer.client_of", lambda uri: client)
     waiting = Waiting(seconds=60, say=said.append, sleep=lambda seconds: None)
     tracker = Tracker(uri=home.tracking_uri, study=study, artifacts=home.artifacts, waiting=waiting)
@@ -123,7 +124,7 @@ def test_a_lost_answer_or_a_lost_write_leaves_one_whole_run_whichever_it_was(
             assert written(stores, study) == expected, study
             assert trial_runs(stores.tracking_uri, study)[7].info.run_id == run_id
             assert [sentence.rpartition("/")[2].partition(" ")[2] for sentence in said] == [
-                "does not answer; waiting up to 60 seconds for it",
+                "does not answer (the write failed); waiting up to 60 seconds for it",
                 "answers again",
             ]
 
