@@ -35,8 +35,7 @@ def runs_of(asked: Contrast, *, device: str = "CPU", other: int | None = None) -
 def judge(asked: Contrast, runs: pd.DataFrame, under: Any = "keras-3") -> dict[str, Any]:
     nothing = table_of([contrast({}).arms[0].config(semantics="keras-3", updates=1, seed=1)], lambda _: 1)
     found = verdicts(family(asked), nothing, semantics=[under], seed=0, keras_runs=runs)
-    row: dict[str, Any] = found.contrasts.to_dict("records")[0]
-    return row
+    return {str(column): value for column, value in found.contrasts.iloc[0].items()}
 
 
 def test_runs_that_end_at_different_updates_support_that_they_ever_do() -> None:

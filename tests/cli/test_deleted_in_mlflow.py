@@ -38,10 +38,10 @@ def test_a_deleted_study_has_no_results_and_no_report_until_it_is_restored(
     assert not page.exists()
 
     sentence = cli("results", "mine").stderr
-    env, variable, *command = shlex.split(sentence.split("`")[1])
-    assert (env, command[:2]) == ("env", ["mlflow", "experiments"])
+    env, variable, *restore = shlex.split(sentence.split("`")[1])
+    assert (env, restore[:2]) == ("env", ["mlflow", "experiments"])
     name, _, value = variable.partition("=")
-    assert CliRunner(env={name: value}).invoke(mlflow.experiments.commands, command[2:]).exit_code == 0
+    assert CliRunner(env={name: value}).invoke(mlflow.experiments.commands, restore[2:]).exit_code == 0
     assert cli("results", "mine").stdout == whole
 
 

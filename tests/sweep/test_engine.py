@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -24,7 +25,7 @@ SPACE = SearchSpace(
 
 def made_up(configs: Sequence[str], engine: str, population: int | None, divergence: str) -> list[str]:
     parsed = map(TrialConfig.model_validate_json, configs)
-    about = {"engine": engine, "device": "CPU", "seconds": 0.1}
+    about: dict[str, Any] = {"engine": engine, "device": "CPU", "seconds": 0.1}
     return [TrialResult(config=config, loss=(0.5,) * config.updates, **about).to_json() for config in parsed]
 
 

@@ -20,6 +20,7 @@ from study.sweep.stores import create_stores
 from study.sweep.workers.inline import InlineWorkers
 from study.tracking import Waiting
 from study.trial.config import TrialConfig
+from study.trial.design import Configuration
 from study.trial.errors import UserError
 from study.trial.home import Home
 from study.trial.record import Record
@@ -77,7 +78,8 @@ def result_of(config: TrialConfig) -> TrialResult:
     return TrialResult(config=config, loss=(0.5,) * config.updates, engine="compiled", device="CPU", seconds=1.0)
 
 
-def finish(ledger: Ledger, number: int, config: TrialConfig, *, before: Callable[[], None] = lambda: None) -> None:
+def finish(ledger: Ledger, number: int, config: Configuration, *, before: Callable[[], None] = lambda: None) -> None:
+    assert isinstance(config, TrialConfig)
     record = Record(number=number, config=config, result=result_of(config), end_time=0.0)
     before()
     ledger.journal(record)

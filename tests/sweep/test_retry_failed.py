@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -41,7 +42,7 @@ def machine(*, memory: int) -> Train:
         for config in map(TrialConfig.model_validate_json, configs):
             if config.units > memory:
                 raise MemoryError(f"{config.units} units")
-            about = {"engine": engine, "device": "CPU", "seconds": 0.1}
+            about: dict[str, Any] = {"engine": engine, "device": "CPU", "seconds": 0.1}
             results.append(TrialResult(config=config, loss=(0.5,) * config.updates, **about).to_json())
         return results
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import shlex
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,7 +60,8 @@ def test_trials_are_counted_by_the_first_axis_with_choices(report: SweepReport) 
 def test_every_count_keeps_its_name_in_a_narrow_terminal(
     home: Path, axis: str, values: tuple[float | str, ...]
 ) -> None:
-    table = results_table([3, 99, 99, 99], budget=20, failed=(3,), **{axis: [values[0]] * 2 + [values[1]] * 2})
+    varied: dict[str, Any] = {axis: [values[0]] * 2 + [values[1]] * 2}
+    table = results_table([3, 99, 99, 99], budget=20, failed=(3,), **varied)
     table["exploded"] = [False, True, False, None]
     console = Console(file=StringIO(), width=80)
     report = SweepReport(table=table, interrupted=False, experiment_id="1")
