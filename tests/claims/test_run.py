@@ -10,6 +10,7 @@ from threading import Event
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from mlflow.tracking import MlflowClient
 from rich.console import Console
 
@@ -17,6 +18,7 @@ from study.claims.contrast import trials_of
 from study.claims.file import load_claims
 from study.claims.run import ClaimsRun, choose
 from study.claims.verdicts import Verdicts
+from study.cli.main import study
 from study.sweep.options import SweepOptions
 from study.sweep.workers.inline import InlineWorkers
 from study.tracking import read_results
@@ -24,7 +26,7 @@ from study.trial.config import TrialConfig
 from study.trial.errors import UserError
 from study.trial.home import Home
 from study.trial.result import TrialResult
-from tests.processes import ROOT, Study
+from tests.processes import ROOT
 from tests.stores import assert_whole_and_equal, mlflow_runs
 
 FILE = ROOT / "search_spaces" / "claims.yaml"
@@ -122,11 +124,12 @@ def test_parts_of_claims_can_be_chosen_and_unknown_ones_are_told_in_a_sentence()
         choose(claims, only=["C8d"])
 
 
-def test_the_command_tells_of_a_mistake_in_a_sentence(home: Path, study: Study) -> None:
-    unknown = study("claims", "--only", "C1, C99", "--only", "C2")
-    assert unknown.returncode == 2
+def test_the_command_tells_of_a_mistake_in_a_sentence(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    unknown = CliRunner().invoke(study, ["claims", "--only", "C1, C99", "--only", "C2"])
+    assert unknown.exit_code == 2
     assert unknown.stderr.startswith("Error: --only C99: is not in search_spaces/claims.yaml; there are C1, C2a, C2b,")
-    elsewhere = study("claims", "--only", "C12", "--semantics", "keras-2.2.4")
-    assert elsewhere.returncode == 2
+    elsewhere = CliRunner().invoke(study, ["claims", "--only", "C12", "--semantics", "keras-2.2.4"])
+    assert elsewhere.exit_code == 2
     assert elsewhere.stderr.startswith("Error: --only C12: is not asked under keras-2.2.4; see search_spaces")
     assert not home.exists()

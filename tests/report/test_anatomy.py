@@ -7,8 +7,6 @@ import json
 import math
 import re
 import sqlite3
-import subprocess
-from collections.abc import Callable
 from contextlib import nullcontext
 from html.parser import HTMLParser
 from pathlib import Path
@@ -23,20 +21,22 @@ from study.cli.main import study as commands
 from study.report.anatomy import page_text
 from study.report.figures.anatomy import ColourScale, fitted_growth
 from study.report.pages.anatomy import About, number, other_versions, render, warnings
+from study.space.file import parse
 from study.sweep.exemplary import LONGEST_SECONDS, exemplary
 from study.sweep.exemplary_pages import NOT_WRITTEN, write_pages
-from study.sweep.workers.base import TrialFailed
+from study.sweep.workers.base import TrialFailed, train
 from study.tracking import Tracker, read_results
 from study.tracking.client import NOTE
 from study.trial.anatomy import TrialAnatomy
 from study.trial.config import TrialConfig
+from study.trial.home import Home
 from study.trial.record import Record
 from study.trial.reduction import Heatmap, Histogram, Statistics
 from study.trial.result import TrialResult
 from study.trial.sentence import verdict
+from tests.processes import Study
 from tests.stores import mlflow_runs
-
-Study = Callable[..., "subprocess.CompletedProcess[str]"]
+from tests.sweep.in_process import sweep
 
 SHORT = {"units": 4, "timesteps": 12, "features": 3, "batch_size": 4, "clipnorm": None, "max_norm": None}
 DIVERGES = TrialConfig(**SHORT, learning_rate=1e30, updates=8)
@@ -419,19 +419,17 @@ def test_a_sweep_keeps_pages_of_exemplary_trials_once_and_the_command_writes_any
             anatomy(bad)
 
 
-def test_a_sweep_of_listed_configurations_keeps_pages_too(study: Study, home: Path, tmp_path: Path) -> None:
-    space = tmp_path / "space.yaml"
-    space.write_text(
+def test_a_sweep_of_listed_configurations_keeps_pages_too(stores: Home) -> None:
+    space = parse(
         "about: A list, one of it twice.\n"
         "fixed: {units: 4, timesteps: 12, features: 3, batch_size: 4, max_norm: none, clipnorm: none}\n"
         "configurations:\n"
         "  - {learning_rate: 1e+30, seed: 1}\n  - {learning_rate: 1e+30, seed: 1}\n  - {learning_rate: 1e-6, seed: 2}\n"
         "updates: 3\n"
     )
-    answer = study("sweep", str(space), "--name", "listed", "--workers", "1")
-    assert answer.returncode == 0, answer.stderr
-    assert re.search(r"writing the anatomy of [12] exemplary trials? to MLflow", answer.stdout)
-    pages = list(home.glob("artifacts/listed/*/artifacts/anatomy.html"))
+    swept = sweep(stores, "listed", 3, space=space, train=train, draw=page_text)
+    assert re.search(r"writing the anatomy of [12] exemplary trials? to MLflow", swept.output)
+    pages = list(stores.folder.glob("artifacts/listed/*/artifacts/anatomy.html"))
     assert 1 <= len(pages) <= 2
 
 
