@@ -332,7 +332,13 @@ class _Sweep:
 
     def _collect(self, workers: Workers, *, timeout: float) -> bool:
         """Wait for the next trial to finish, and journal it; whether there was one."""
-        collected = workers.collect(timeout=timeout)
+        try:
+            collected = workers.collect(timeout=timeout)
+        except UserError:
+            # What stopped the sweep may have ended the workers: a signal that went to all processes.
+            if self._stop.is_set():
+                return False
+            raise
         if collected is None:
             return False
         number, outcome = collected

@@ -2,11 +2,20 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
 from threading import Event
 
 import pytest
+from rich.console import Console
 
+from study.space.search_space import Choices, SearchSpace
 from study.sweep.interrupt import raise_if_stopped, stop_on_signals
+from study.sweep.loop import run_sweep
+from study.sweep.options import SweepOptions
+from study.sweep.workers.inline import InlineWorkers
+from study.trial.errors import UserError
+from study.trial.home import Home
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -58,3 +67,37 @@ def test_stopping_waits_for_the_one_who_asks() -> None:
     stop.set()
     with pytest.raises(KeyboardInterrupt):
         raise_if_stopped(stop)
+
+
+class GoneWorkers(InlineWorkers):
+    """Workers that are gone, in some cases by what stops the sweep, too."""
+
+    def __init__(self, stop: Event, *, stopped: bool) -> None:
+        super().__init__()
+        self._stop, self._stopped = stop, stopped
+
+    def collect(self, *, timeout: float) -> None:
+        if self._stopped:
+            self._stop.set()
+        raise UserError("the workers are gone")
+
+
+def test_workers_that_end_with_the_signal_that_stops_the_sweep_are_no_fault(home: Path) -> None:
+    space = SearchSpace(
+        about="", fixed={}, parameters={"units": Choices(values=(2, 4))}, updates=3, trials=2, sampler="grid"
+    )
+    stop = Event()
+
+    def interrupted(*, stopped: bool) -> bool:
+        return run_sweep(
+            space,
+            SweepOptions(name="s"),
+            home=Home.find(),
+            console=Console(file=StringIO()),
+            stop=stop,
+            workers=lambda at_most: GoneWorkers(stop, stopped=stopped),
+        ).interrupted
+
+    with pytest.raises(UserError, match="the workers are gone"):
+        interrupted(stopped=False)
+    assert interrupted(stopped=True)

@@ -231,7 +231,8 @@ class DaskWorkers(Workers):
                 try:
                     future = done.get(timeout=0.25)
                 except Empty:
-                    self._check()
+                    if not stop():
+                        self._check()
                     continue
                 place = places.pop(future.key)
                 if future.status == "error":
