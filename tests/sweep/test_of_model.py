@@ -32,7 +32,7 @@ from study.sweep.workers.of_model import train_on
 from study.tracking import list_studies, read_results, read_run, read_sweep
 from study.trial.errors import UserError
 from study.trial.home import Home
-from study.trial.model_design import ENGINE
+from study.trial.model_design import ENGINE, ModelDesign
 from study.trial.result import first_difference
 from tests.models.files import DATA, file_of
 from tests.processes import ROOT
@@ -57,7 +57,8 @@ def space(file: ModelFile, *, trials: int = 3, activations: str = "linear,nosuch
 
 def swept(home: Home, file: ModelFile, *, trials: int = 3, about: SearchSpace | None = None) -> SweepReport:
     about = about or space(file, trials=trials)
-    design = design_of(file)
+    design = about.design
+    assert isinstance(design, ModelDesign)
     return run_sweep(
         about,
         SweepOptions(name="mine", engine=ENGINE, patience=0),
