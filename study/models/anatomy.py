@@ -41,7 +41,7 @@ def anatomy_of(
             # Else nothing is kept of the update before.
             prepared.model.steps_per_execution = 1
             prepared.model.make_train_function(force=True)
-        trained = train(prepared, divergence=divergence, on_update=on_update)
+        trained = train(prepared, divergence=divergence, grows=True, on_update=on_update)
         result = result_of(trained, config, divergence=divergence, seconds=time.perf_counter() - start)
         seen = anatomy_of_updates(prepared.model, trained.around, onset=trained.onset)
     return TrialAnatomy(result=result, **seen)

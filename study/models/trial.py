@@ -17,12 +17,14 @@ from study.models.blame import ModelError, last_line, message, sentence
 from study.models.data import Arrays
 from study.models.file import ModelFile
 from study.models.finding import onset_of
+from study.models.growth import GrowthOfModel
 from study.models.moment import Moment
 from study.models.onset import ModelOnset
 from study.models.prepared import Prepared, prepare
 from study.models.step import Event, WatchedStep, moments_around
 from study.models.walk import Walk
 from study.trial.divergence import NONFINITE, Divergence
+from study.trial.growth import Growth
 from study.trial.model_design import ENGINE, ModelConfig
 from study.trial.outcome import far_above
 from study.trial.result import TrialResult
@@ -63,7 +65,7 @@ def run_trial(
     """Train until the event that ends a trial, or to the budget."""
     start = time.perf_counter()
     with redirect_stdout(sys.stderr):  # what the user's code prints is none of the answer
-        trained = train(prepare(file, config), divergence=divergence, on_update=on_update)
+        trained = train(prepare(file, config), divergence=divergence, grows=True, on_update=on_update)
     return result_of(trained, config, divergence=divergence, seconds=time.perf_counter() - start)
 
 
@@ -80,6 +82,7 @@ def result_of(
         divergence=divergence,
         exploded_above=far_above(trained.loss[0]),
         onset=trained.onset,
+        growth=trained.growth,
     )
 
 
@@ -94,6 +97,7 @@ class Trained:
         event: The update that it is in.
         around: What the updates of a page start from, by the names of its snapshots.
         walk: What was computed when the update of the event was repeated.
+        growth: Of a few updates, where it was asked for.
     """
 
     loss: tuple[float, ...]
@@ -101,6 +105,7 @@ class Trained:
     onset: ModelOnset | None
     event: Event | None = None
     around: tuple[tuple[str, Moment], ...] = ()
+    growth: Growth | None = None
     walk: Walk | None = None
 
 
@@ -109,6 +114,7 @@ def train(
     *,
     divergence: Divergence = NONFINITE,
     locate: bool = True,
+    grows: bool = False,
     on_update: Callable[[int, float], None] | None = None,
 ) -> Trained:
     """Train a model that is ready, and say where its numbers stopped being finite.
@@ -117,6 +123,7 @@ def train(
         prepared: The trial.
         divergence: The event that ends the training before its budget.
         locate: Whether to look for the onset, which takes a repetition of the update.
+        grows: Whether to tell the growth, which takes a repetition of a few updates.
         on_update: Is told the number and the loss of every update; what it raises ends the training.
 
     Raises:
@@ -124,6 +131,7 @@ def train(
     """
     budget = prepared.config.updates
     loop = _Loop(prepared.model, name=prepared.file.name, budget=budget, divergence=divergence, on_update=on_update)
+    loop.growth = GrowthOfModel(prepared.model) if grows else None
     prepared.model.train_function = loop
     with _telling(prepared, loop), warnings.catch_warnings():
         for said_by_keras in ("Your input ran out of data", "`shuffle=True` was passed", "The model does not have any"):
@@ -137,7 +145,8 @@ def train(
     onset, walked = _onset(prepared, event) if locate else (None, None)
     diverged = divergence.happened(loss[-1])
     around = tuple(moments_around(loop.step, event, diverged=diverged))
-    return Trained(loss=loss, diverged=diverged, onset=onset, event=event, around=around, walk=walked)
+    growth = None if loop.growth is None else loop.growth.growth()
+    return Trained(loss=loss, diverged=diverged, onset=onset, event=event, around=around, growth=growth, walk=walked)
 
 
 class _Loop:
@@ -152,6 +161,7 @@ class _Loop:
 
     Attributes:
         event: The first update that left something that is not finite; None where there is none.
+        growth: Takes note of every update, where it is asked for.
     """
 
     def __init__(
@@ -170,6 +180,7 @@ class _Loop:
         self.divergence = divergence
         self.step = WatchedStep(model, each_loss=True)
         self.event: Event | None = None
+        self.growth: GrowthOfModel | None = None
 
     @property
     def loss(self) -> tuple[float, ...]:
@@ -187,6 +198,8 @@ class _Loop:
         logs = self.step(iterator)
         if first:
             self._check(logs)
+        if self.growth is not None:
+            self.growth.take(self.step)
         found, self.step.event = self.step.event, None
         if found is not None and self.event is None and found.moment.update <= self.budget:
             self.event = found

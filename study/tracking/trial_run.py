@@ -31,7 +31,8 @@ Each nested run is one training run of a recurrent net, until it diverges or its
 - `onset_...`: the very first number that was not finite: metrics for its update and place, tags for the rest.
 - `nonfinite_...`: the first update at which such a number was not finite; `loss_exceeded`: the first whose loss was
   above 10.
-- `max_hidden`, `hidden_growth` and so on, by update: the growth that leads there.
+- `max_hidden`, `hidden_growth` and so on, by update: the growth that leads there; of a model file also
+  `max_output/LAYER`, the largest magnitude of what a layer gives.
 
 The view "Trials, soonest NaN first" under Views shows the axes that vary. Filter with `metrics.diverged = 1` or
 `params.activation = 'relu'`.

@@ -73,17 +73,27 @@ class Hooks:
             for owner, name, listener in (
                 (keras.Layer, "__call__", _layer_call),
                 (Operation, "__call__", _operation_call),
-                (backend, "rnn", _rnn),
+                (backend, "rnn", type(self).rnn),
                 (Loss, "__call__", _loss_call),
                 (Trainer, "_compute_loss", _compute_loss),
                 (tf.GradientTape, "gradient", _gradient),
-                (BaseOptimizer, "apply", _apply),
-                (LossScaleOptimizer, "apply", _apply),
+                (BaseOptimizer, "apply", type(self).apply),
+                (LossScaleOptimizer, "apply", type(self).apply),
             ):
                 stack.enter_context(self._replaced(owner, name, listener))
             # A training step of the user's own may call it, and may have one of its own.
             stack.enter_context(self._replaced_of_model("compute_loss", _compute_loss))
             yield
+
+    @staticmethod
+    def rnn(hooks: Any, original: Function) -> Function:
+        """How the timesteps of recurrent layers are listened to."""
+        return _rnn(hooks, original)
+
+    @staticmethod
+    def apply(hooks: Any, original: Function) -> Function:
+        """How the step of the optimizer is listened to."""
+        return _apply(hooks, original)
 
     def listens(self) -> bool:
         """Whether this call belongs to the walk, and computes rather than traces a graph."""
@@ -249,7 +259,7 @@ def _gradient(hooks: Hooks, original: Function) -> Function:
             return original(tape, target, sources, *args, **kwargs)
         targets = [one for one in keras.tree.flatten(target) if isinstance(one, tf.Tensor)]
         hooks.targets += targets
-        hooks.recorder.targets = [made for one in targets if (made := hooks.recorder.maker(one._id)) is not None]
+        hooks.recorder.take_targets(targets)
         if hooks.after_loss is not None:
             hooks.after_loss()
         others = hooks.also() if hooks.also is not None else []

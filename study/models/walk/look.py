@@ -176,6 +176,8 @@ def _layers(hooks: Hooks, names: Mapping[Call, str], weights: Arrays) -> list[Se
     for call, path in names.items():
         outputs = _by_name("output", _floats(given.get(call)))
         own = [weight for weight in getattr(call.layer, "weights", ()) if weight.path in weights]
+        if not outputs and not own:
+            continue  # it has to do with masks or counts
         layers.append(
             SeenLayer(
                 path=path,

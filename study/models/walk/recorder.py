@@ -90,6 +90,10 @@ class Recorder:
         """Say what a tensor is. What is said first counts: a layer may give back what it was given."""
         self.names.setdefault(tensor._id, named)
 
+    def take_targets(self, tensors: Sequence[Tensor]) -> None:
+        """Take note of what gradients are taken of."""
+        self.targets = [made for one in tensors if (made := self.maker(one._id)) is not None]
+
     def bad(self, tensor: TensorId) -> np.ndarray | None:
         """Where a tensor is not finite, a mask; None where it is finite."""
         return self._bad.get(tensor)
