@@ -62,7 +62,7 @@ def test_every_recorded_study_of_the_project_can_be_loaded() -> None:
     tables = [
         path
         for path in recorded_folder().glob("*.parquet")
-        if not path.stem.endswith(("-contrasts", "-arms", "-remedies"))
+        if not path.stem.endswith(("-contrasts", "-arms", "-remedies", "-keras"))
     ]
     assert tables
     for path in tables:
