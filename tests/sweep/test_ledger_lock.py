@@ -5,28 +5,27 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console
+from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import OperationalError
 
 from study.space.file import parse
 from study.space.search_space import SearchSpace
 from study.sweep.ledger import Ledger
-from study.sweep.loop import run_sweep
-from study.sweep.options import SweepOptions
-from study.sweep.stores import create_stores
-from study.sweep.workers.inline import InlineWorkers
 from study.tracking import Waiting
 from study.trial.config import TrialConfig
 from study.trial.design import Configuration
 from study.trial.errors import UserError
 from study.trial.home import Home
 from study.trial.record import Record
-from study.trial.result import TrialResult
 from study.trial.store_urls import sqlite_url
 from tests.stores import assert_whole_and_equal
+from tests.sweep.in_process import sweep
+from tests.sweep.made_up import made_up, result_of, seeds_of
 
 AXES = "parameters: {units: {choices: [1, 2, 4]}, layers: {choices: [1, 2]}}\nupdates: 2\ntrials: 6\n"
 SPACES = {
@@ -57,25 +56,15 @@ class Lock:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Home:
+def store(stores: Home) -> Home:
     """A home whose Optuna store gives up a lock at once."""
-    home = Home(
-        folder=tmp_path,
-        storage_url=sqlite_url(tmp_path / "optuna.db", timeout="0"),
-        tracking_uri=sqlite_url(tmp_path / "mlflow.db"),
-    )
-    create_stores(home)
-    return home
+    return replace(stores, storage_url=sqlite_url(stores.folder / "optuna.db", timeout="0"))
 
 
 @pytest.fixture
 def lock(store: Home) -> Iterator[Lock]:
     with closing(Lock(store.folder / "optuna.db")) as lock:
         yield lock
-
-
-def result_of(config: TrialConfig) -> TrialResult:
-    return TrialResult(config=config, loss=(0.5,) * config.updates, engine="compiled", device="CPU", seconds=1.0)
 
 
 def finish(ledger: Ledger, number: int, config: Configuration, *, before: Callable[[], None] = lambda: None) -> None:
@@ -127,9 +116,6 @@ def test_a_lock_before_any_question_changes_no_trial(store: Home, lock: Lock, ki
 def test_a_trial_that_was_begun_though_the_answer_was_lost_is_asked_for_again(
     store: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import OperationalError
-
     ledger = Ledger.open(
         storage_url=store.storage_url,
         name="lost",
@@ -150,22 +136,15 @@ def test_a_trial_that_was_begun_though_the_answer_was_lost_is_asked_for_again(
     ledger.close()
 
 
-def sweep(store: Home, *, patience: float = 0, output: StringIO | None = None, lock: Lock | None = None) -> None:
-    """A sweep of 6 trials; the third leaves the store locked if a lock is given."""
+def sweep_of_6(store: Home, *, patience: float = 0, output: StringIO | None = None, lock: Lock | None = None) -> None:
+    """A sweep whose third trial leaves the store locked if a lock is given."""
 
     def train(configs: Sequence[str], engine: str, population: int | None, divergence: str) -> list[str]:
-        parsed = [TrialConfig.model_validate_json(config) for config in configs]
-        if lock is not None and parsed[0].seed == 2:
+        if lock is not None and seeds_of(configs) == [2]:
             lock.take()
-        return [result_of(config).to_json() for config in parsed]
+        return made_up(configs, engine, population, divergence)
 
-    run_sweep(
-        SPACES["sobol"],
-        SweepOptions(name="locked", patience=patience),
-        home=store,
-        console=Console(file=output or StringIO(), width=300),
-        workers=lambda at_most: InlineWorkers(train=train),
-    )
+    sweep(store, "locked", 6, space=SPACES["sobol"], train=train, patience=patience, output=output)
 
 
 def test_a_sweep_outlives_a_lock_within_its_patience(store: Home, lock: Lock) -> None:
@@ -176,7 +155,7 @@ def test_a_sweep_outlives_a_lock_within_its_patience(store: Home, lock: Lock) ->
             return super().write(text)
 
     output = Watched()
-    sweep(store, patience=30, output=output, lock=lock)
+    sweep_of_6(store, patience=30, output=output, lock=lock)
     assert f"{store.folder}/optuna.db" in output.getvalue()
     assert "waiting up to 30 seconds" in output.getvalue()
     assert LONGER in output.getvalue()
@@ -185,7 +164,7 @@ def test_a_sweep_outlives_a_lock_within_its_patience(store: Home, lock: Lock) ->
 
 def test_a_lock_beyond_the_patience_ends_the_sweep_in_a_sentence_and_loses_nothing(store: Home, lock: Lock) -> None:
     with pytest.raises(UserError, match=r"has not answered for 0 seconds \(database is locked\); every finished"):
-        sweep(store, lock=lock)
+        sweep_of_6(store, lock=lock)
     lock.release()
-    sweep(store)
+    sweep_of_6(store)
     assert_whole_and_equal(store.folder, "locked", trials=6)

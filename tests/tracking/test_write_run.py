@@ -13,11 +13,10 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 
-from study.tracking import create_store
 from study.tracking.private_mlflow import own_store
 from study.tracking.whole_run import WholeRun
 from study.tracking.write_run import request_run, write_run
-from study.trial.store_urls import sqlite_url
+from study.trial.home import Home
 
 LONG = "x" * 7000
 """Longer than MLflow's 6,000 characters of a param."""
@@ -47,17 +46,9 @@ RUN = WholeRun(
 FAILED = replace(RUN, name="0002 failed: relu", metrics=[], params={}, status="FAILED")
 
 
-@pytest.fixture(scope="module")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("store")
-    uri = sqlite_url(folder / "mlflow.db")
-    create_store(uri, artifacts=folder / "artifacts")
-    return uri
-
-
 @pytest.fixture
-def client(uri: str) -> MlflowClient:
-    return MlflowClient(tracking_uri=uri)
+def client(stores: Home) -> MlflowClient:
+    return MlflowClient(tracking_uri=stores.tracking_uri)
 
 
 @pytest.fixture
