@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from study.analysis.boundary.contour import Contour, contours
 from study.analysis.boundary.critical_value import CriticalValue, critical_values
 from study.analysis.boundary.phase_diagram import PhaseDiagram, phase_diagram, phase_panels
 from study.analysis.onsets import Onsets, onsets
@@ -38,6 +39,8 @@ class Findings:
     """Phase diagrams over the first two of `axes`, by the first choice that varies; none with fewer axes."""
     critical: tuple[CriticalValue, ...]
     """Critical values of the first of `axes`, likewise."""
+    contours: tuple[Contour, ...]
+    """Of smaller budgets and of the study's, told from times; none where they tell none."""
     onsets: Onsets
 
     @property
@@ -97,6 +100,7 @@ def findings(table: pd.DataFrame, *, seed: int = 0) -> Findings:
         axes=axes,
         panels=panels,
         critical=critical_values(table, axis=axes[0], by=by) if axes else (),
+        contours=contours(table),
         onsets=onsets(table),
     )
 

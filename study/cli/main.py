@@ -10,6 +10,7 @@ import click
 
 from study import __version__
 from study.cli.anatomy import anatomy
+from study.cli.boundary import boundary
 from study.cli.claims import claims
 from study.cli.command import Group
 from study.cli.diagnose import diagnose
@@ -32,5 +33,5 @@ def study() -> None:
     """
 
 
-for command in (trial, sweep, diagnose, results, replay, anatomy, report, claims, figures, ui):
+for command in (trial, sweep, diagnose, results, replay, anatomy, boundary, report, claims, figures, ui):
     study.add_command(command)

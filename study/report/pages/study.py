@@ -18,6 +18,7 @@ from study.analysis.findings import Findings
 from study.analysis.predictors import grouping_axis
 from study.analysis.wording import p_value_text
 from study.report.figures.claims import claims_figure
+from study.report.figures.contour import contour_figure
 from study.report.figures.critical import critical_figure
 from study.report.figures.differences import differences_figure
 from study.report.figures.drawing import Drawing
@@ -92,7 +93,15 @@ class Report:
 
 def report_of(found: Findings) -> Report:
     """Draw everything that a report shows."""
-    sections = (_when(found), _effects(found), _law(found), _where(found), _prediction(found), _onset(found))
+    sections = (
+        _when(found),
+        _effects(found),
+        _law(found),
+        _where(found),
+        *_any_budget(found),
+        _prediction(found),
+        _onset(found),
+    )
     return Report(found=found, sections=sections)
 
 
@@ -310,6 +319,47 @@ def _where(found: Findings) -> Section:
         sentences = [] if found.axes else sentences
     return Section(
         title="Where: the divergence boundary", anchor="where", sentences=tuple(sentences), drawings=tuple(drawings)
+    )
+
+
+def _any_budget(found: Findings) -> tuple[Section, ...]:
+    """The contour at smaller budgets, from the same times; nothing where there is none."""
+    if not found.contours:
+        return ()
+    *_, whole = found.contours
+    beside = (whole.along[1],) if len(whole.along) == 2 else ()
+    rows = tuple(
+        (
+            *(f"{crossings[0].beside:.4g}" for _ in beside),
+            *(" ".join(filter(None, (value, f"({interval})" if interval else ""))) for value, interval in cells),
+        )
+        for crossings in zip(*(one.crossings for one in found.contours), strict=True)
+        for cells in [[one.cells(crossing) for one, crossing in zip(found.contours, crossings, strict=True)]]
+    )
+    event = whole.divergence.words.noun
+    where = Table(
+        columns=(*beside, *(f"{one.along[0]}, within {one.updates}" for one in found.contours)),
+        rows=rows,
+        numeric=frozenset(range(len(beside) + len(found.contours))),
+        caption=f"Where P({event}) is {whole.level:g} within so many updates, with a pointwise 95% interval. "
+        f"{whole.where}.".replace(" .", ""),
+    )
+    settings = list(whole.next_trials[0].settings) if whole.next_trials else []
+    trials = Table(
+        columns=(*settings, f"P({event})", "updates"),
+        rows=tuple(
+            (*(one.settings[axis] for axis in settings), f"{one.probability:.2f}", f"{one.updates:.0f}")
+            for one in whole.next_trials
+        ),
+        caption="Trials that would tell most of this boundary for the updates that they are expected to run.",
+    )
+    return (
+        Section(
+            title="Where, at any budget",
+            anchor="contour",
+            drawings=(contour_figure(whole, found.table),),
+            tables=tuple(table for table in (where, trials) if table.rows),
+        ),
     )
 
 
