@@ -220,18 +220,24 @@ def one_thread() -> AbstractContextManager[Any]:
 
 def columns_of(space: SearchSpace) -> Any:
     """The columns of a space's parameters; a seed is none, for it has no place near another."""
-    from study.analysis.boundary.columns import Categories, Columns, Numbers
-    from study.space.search_space import Choices
+    from study.analysis.boundary.columns import Categories, Columns, Encoded, Numbers
+    from study.space.search_space import Range
 
-    return Columns(
-        axes={
-            name: Categories(values=parameter.values)
-            if isinstance(parameter, Choices)
-            else Numbers(low=parameter.low, high=parameter.high, log=parameter.log)
-            for name, parameter in space.parameters.items()
-            if name != SEED
-        }
-    )
+    columns: dict[str, Encoded] = {}
+    for name, parameter in space.parameters.items():
+        if isinstance(parameter, Range):
+            columns[name] = Numbers(low=parameter.low, high=parameter.high, log=parameter.log)
+            continue
+        numbers = [
+            value for value in parameter.values if isinstance(value, int | float) and not isinstance(value, bool)
+        ]
+        if len(numbers) == len(parameter.values) > 1:
+            # Choices that are numbers have an order and distances.
+            low, high = min(numbers), max(numbers)
+            columns[name] = Numbers(low=low, high=high, log=space.axes[name].logarithmic and low > 0)
+        else:
+            columns[name] = Categories(values=parameter.values)
+    return Columns(axes={name: axis for name, axis in columns.items() if name != SEED})
 
 
 def _finished(study: Study) -> list[FrozenTrial]:
