@@ -11,7 +11,8 @@ from study.cli.command import Command, command_line, interruptible, plain_consol
 from study.cli.names import study_name
 from study.cli.options import divergence_option, set_option
 from study.cli.page_file import check_writable, open_page, page_file, write_page
-from study.trial.divergence import NONFINITE, Divergence
+from study.trial.divergence import Divergence
+from study.trial.errors import UserError
 
 if TYPE_CHECKING:
     from study.diagnosis.result import Diagnosis
@@ -21,7 +22,8 @@ KEPT = "every training that has ended is kept, and the same command goes on from
 
 
 @click.command(cls=Command)
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("file", metavar="[FILE]", required=False, type=click.Path(path_type=Path))
+@click.option("--run", "run_id", metavar="RUN_ID", help="A tracked trial to diagnose, in the place of FILE and --set.")
 @set_option
 @divergence_option
 @click.option("--trials", type=click.IntRange(min=1), default=30, show_default=True, help="Trainings with a remedy.")
@@ -32,7 +34,8 @@ KEPT = "every training that has ended is kept, and the same command goes on from
 @click.option("--out", type=page_file, help="An HTML file to write: the evidence and the remedies, with their losses.")
 @click.option("--json", "as_json", is_flag=True, help="Print one strict JSON object and nothing else.")
 def diagnose(
-    file: Path,
+    file: Path | None,
+    run_id: str | None,
     assignments: tuple[str, ...],
     divergence: Divergence | None,
     trials: int,
@@ -43,12 +46,17 @@ def diagnose(
 ) -> None:
     """Say why the model of FILE goes to NaN, and run what may help against it.
 
-    A diagnosis that was interrupted goes on where it was when the same command is given again.
+    Without FILE it is about the minimal example, as Keras trains it. A diagnosis that was interrupted goes on where it
+    was when the same command is given again.
 
     \b
-    Example:
+    Examples:
         study diagnose my_model.py --set learning_rate=1e-2
+        study diagnose --set units=64 --set timesteps=96
+        study diagnose --run 4f0c...
     """
+    if run_id is not None and (file is not None or assignments or divergence is not None):
+        raise UserError(f"--run {run_id}: is a trial with all its settings; leave FILE, --set and --divergence out")
     if out is not None:
         check_writable(out, option="--out")
     with interruptible(KEPT) as stop:
@@ -56,27 +64,35 @@ def diagnose(
         from study.diagnosis.loop import diagnose as answer
         from study.diagnosis.progress import Steps
         from study.diagnosis.record import kept_at
+        from study.diagnosis.remedies.axis import of_the_example
+        from study.diagnosis.subject import subject
         from study.diagnosis.trials import Limits
-        from study.models.file import ModelFile
         from study.report.pages.diagnosis import render
         from study.trial.environment import available_cores
         from study.trial.home import Home
 
         home = Home.find()
-        read = ModelFile.read(file, where="diagnose")
-        event = divergence or NONFINITE
+        about = subject(file, run_id)
+        read, event = about.file, divergence or about.divergence
         study = study_name(name or f"diagnosis-{Path(read.name).stem}", home=home, where="--name" if name else "FILE")
         with (
             bench(read, processes=available_cores(), stop=stop, divergence=event) as place,
             Steps(plain_console(stderr=True)) as steps,
         ):
             design = place.design()
-            config = design.config(design.axes.parse_assignments(assignments), where="--set")
+            config = about.config(design, assignments)
             with kept_at(
                 home, study, file=read, config=config, divergence=event, command=command_line(), stop=stop, steps=steps
             ) as record:
                 limits = Limits(trials=trials, minutes=minutes)
-                found = answer(place, config, limits=limits, record=record, steps=steps)
+                found = answer(
+                    place,
+                    config,
+                    limits=limits,
+                    record=record,
+                    steps=steps,
+                    more=of_the_example(config) if about.is_example else (),
+                )
                 page = render(found, title=f"{read.name}: {design.title(config)}")
                 record.close(found, title=read.name, page=page, interrupted=stop.is_set())
         if as_json:

@@ -141,7 +141,7 @@ def _of_update(prepared: Prepared, trained: Trained) -> dict[str, Any]:
         if onset is not None and onset.sample is not None and _of_the_sample(onset):
             again("sample_left_out", batch=_without(batch, onset.sample))
         if onset is not None and onset.update == 1:
-            again("smaller_weights", lambda: shrink_kernels(model, 0.1))
+            again("smaller_weights", lambda: shrink_kernels(model))
     return found
 
 

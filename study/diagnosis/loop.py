@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from study.diagnosis.bench import Bench
 from study.diagnosis.case import Case
@@ -24,7 +24,9 @@ SMALLEST, LARGEST = 40, 4
 """A remedy runs to this many updates at least, or so many times the updates to NaN, within the budget."""
 
 
-def diagnose(bench: Bench, config: ModelConfig, *, limits: Limits, record: Record, steps: Steps) -> Diagnosis:
+def diagnose(
+    bench: Bench, config: ModelConfig, *, limits: Limits, record: Record, steps: Steps, more: Sequence[Remedy] = ()
+) -> Diagnosis:
     """Why a model goes to NaN, and what holds against it.
 
     Where it is stopped while remedies are run, the answer is what was tried until then.
@@ -35,6 +37,7 @@ def diagnose(bench: Bench, config: ModelConfig, *, limits: Limits, record: Recor
         limits: What it may cost.
         record: What is known already; it is given what is found out.
         steps: Is told of what is being done.
+        more: Remedies to try after those of the causes.
 
     Raises:
         ModelError: The model cannot be trained.
@@ -50,7 +53,7 @@ def diagnose(bench: Bench, config: ModelConfig, *, limits: Limits, record: Recor
         return _healthy(case)
     findings = _findings(case)
     budget = min(config.updates, max(SMALLEST, LARGEST * len(case.loss)))
-    remedies = _remedies(findings, case)
+    remedies = [*_remedies(findings, case), *more]
     trials = Trials(
         bench,
         config.replacing(updates=budget),
@@ -82,7 +85,7 @@ def _remedies(findings: Mapping[str, Finding], case: Case) -> list[Remedy]:
     remedies: dict[str, Remedy] = {}
     for finding in findings.values():
         for remedy in finding.remedies:
-            remedies.setdefault(remedy.id, remedy)
+            remedies.setdefault(remedy.key, remedy)
     decided = next(iter(findings.values())).weight >= 0.9 if findings else False
     if case.learning_rate is not None and not case.at_once and not decided:
         remedies.setdefault(LearningRate.id, LearningRate(case.learning_rate, 2.0))
@@ -94,7 +97,7 @@ def _concluded(findings: Mapping[str, Finding], tried: Mapping[str, Tried]) -> l
     concluded = []
     for name, finding in findings.items():
         weight, evidence = finding.weight, list(finding.evidence)
-        first = next((tried[one.id] for one in finding.remedies if one.id in tried and tried[one.id].runs), None)
+        first = next((tried[one.key] for one in finding.remedies if one.key in tried and tried[one.key].runs), None)
         if first is not None and first.holds:
             weight += 0.05
             evidence.append(

@@ -77,15 +77,15 @@ class Trials:
         return words + (f"; they stop after {shown_duration(within)} (--minutes)" if seconds > within else "")
 
     def run(self, remedies: Sequence[Remedy]) -> dict[str, Tried]:
-        """Run one after another; what came of each, by its id."""
+        """Run one after another; what came of each, by its key."""
         found = {}
         for remedy in remedies:
             if isinstance(remedy, LineOfCode):
-                found[remedy.id] = self._named(remedy, "it is a line of the model file itself")
+                found[remedy.key] = self._named(remedy, "it is a line of the model file itself")
             elif isinstance(remedy, LearningRate):
-                found[remedy.id] = self._learning_rate(remedy)
+                found[remedy.key] = self._learning_rate(remedy)
             else:
-                found[remedy.id] = self._tried(remedy)
+                found[remedy.key] = self._tried(remedy)
         return found
 
     @property

@@ -9,7 +9,7 @@ from study.diagnosis.remedies import SmallerInitialWeights
 
 
 class InitialWeights(Cause):
-    """Decided by an intervention: the first update with weights a tenth as large."""
+    """Decided by an intervention: the first update with smaller weights. On the way back it is less likely."""
 
     id = "initial_weights"
     means = "not finite at update 1, data tame"
@@ -18,13 +18,14 @@ class InitialWeights(Cause):
         if not case.at_once or not case.same_update.get("smaller_weights"):
             return None
         tame = case.largest_input < 10 * LARGE
+        on_the_way_back = case.onset is not None and case.onset.phase == "backward"
         return Finding(
-            weight=0.88 if tame else 0.4,
+            weight=0.4 if not tame else 0.6 if on_the_way_back else 0.88,
             sentence="The initial weights are so large that the first update overflows, before any step.",
             evidence=(
                 "the first update is not finite, before any step",
                 f"no input is larger than {case.largest_input:.3g}",
-                "with initial weights a tenth as large the same update stays finite",
+                "with initial weights a tenth as large, or of Glorot's deviation, the same update stays finite",
             ),
             remedies=(SmallerInitialWeights(),),
         )

@@ -22,7 +22,7 @@ class UnboundedRecurrence(Cause):
         fastest = max(unbounded, key=lambda layer: layer.growth)
         inside = case.onset.layer is not None and case.onset.layer.split("/")[0] in {layer.layer for layer in unbounded}
         grew = fastest.growth > 1.005 or fastest.largest > 1e10
-        if not grew and not inside:
+        if not grew and (not inside or case.onset.phase == "backward"):
             return None
         evidence = [
             f"the state of {fastest.layer} grew by a factor of {fastest.growth:.3g} per timestep, "

@@ -1,5 +1,6 @@
 """Remedies: changes to a model that is ready to train. See `base`."""
 
+from study.diagnosis.remedies.axis import OtherValue
 from study.diagnosis.remedies.base import CannotChange, Remedy
 from study.diagnosis.remedies.data import GapsFilled, RowsLeftOut, Standardised
 from study.diagnosis.remedies.layers import BoundedActivation, Float32, FromLogits, Normalised, SmallerInitialWeights
@@ -17,6 +18,7 @@ __all__ = [
     "LearningRate",
     "LineOfCode",
     "Normalised",
+    "OtherValue",
     "Remedy",
     "RowsLeftOut",
     "SmallerInitialWeights",

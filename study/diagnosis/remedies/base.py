@@ -31,6 +31,11 @@ class Remedy(ABC):
     size: ClassVar[int]
 
     @property
+    def key(self) -> str:
+        """Tells it from other remedies of one diagnosis; the id, where there is one of a kind."""
+        return self.id
+
+    @property
     @abstractmethod
     def change(self) -> str:
         """What to write, in Keras's words."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from study.diagnosis.remedies.base import CannotChange, Remedy
 
@@ -48,11 +51,24 @@ def compute_in_float32(model: Any) -> None:
         layer.dtype_policy = keras.DTypePolicy("float32")
 
 
-def shrink_kernels(model: Any, factor: float) -> None:
-    """Multiply every trained weight but vectors."""
+TENTH = 0.1
+
+
+def shrink_kernels(model: Any) -> None:
+    """Make every trained weight but vectors a tenth as large, or of Glorot's deviation where that is less.
+
+    Glorot's is sqrt(2 / (fan_in + fan_out)) (X. Glorot and Y. Bengio, Understanding the difficulty of training deep
+    feedforward neural networks, 2010).
+    """
     for weight in model.trainable_weights:
-        if len(weight.shape) > 1:
-            weight.assign(weight * factor)
+        shape = tuple(weight.shape)
+        if len(shape) < 2:
+            continue
+        usual = math.sqrt(2 / (math.prod(shape[:-1]) + math.prod(shape[:-2]) * shape[-1]))
+        values = np.asarray(weight.value, dtype=np.float64)
+        deviation = float(values.std())
+        factor = min(TENTH, usual / deviation) if deviation > 0 else TENTH
+        weight.assign((values * factor).astype(np.float32))
 
 
 @contextmanager
@@ -108,20 +124,19 @@ class Float32(Remedy):
 
 @dataclass(frozen=True)
 class SmallerInitialWeights(Remedy):
-    """Every kernel begins smaller by a factor."""
+    """Every kernel begins smaller; see `shrink_kernels`."""
 
     id = "initial_weights"
     size = 2
-    factor: float = 0.1
 
     @property
     def change(self) -> str:
-        return f"initial weights {1 / self.factor:g} times smaller"
+        return "initial weights a tenth as large, or Glorot's where those are smaller"
 
     def apply(self, prepared: Prepared) -> Prepared:
         if not prepared.model.built:
             raise CannotChange("it has no weights before its first batch")
-        shrink_kernels(prepared.model, self.factor)
+        shrink_kernels(prepared.model)
         return prepared
 
 

@@ -1,0 +1,53 @@
+"""Another value of one of the model file's axes; the model is built anew with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from study.diagnosis.remedies.base import CannotChange, Remedy
+from study.trial.axes import AxisValue, as_text
+
+if TYPE_CHECKING:
+    from study.models.prepared import Prepared
+    from study.trial.model_design import ModelConfig
+
+
+@dataclass(frozen=True)
+class OtherValue(Remedy):
+    """An axis of the file at another value."""
+
+    id = "axis"
+    size = 3
+    axis: str
+    value: AxisValue
+
+    @property
+    def key(self) -> str:
+        return f"{self.axis}={as_text(self.value)}"
+
+    @property
+    def change(self) -> str:
+        return self.key
+
+    def apply(self, prepared: Prepared) -> Prepared:
+        from study.models.prepared import prepare
+
+        config = prepared.config
+        if config[self.axis] == self.value:
+            raise CannotChange(f"its {self.axis} is {as_text(self.value)} already")
+        return prepare(prepared.file, config.replacing(**{self.axis: self.value}))
+
+
+def of_the_example(config: ModelConfig) -> list[Remedy]:
+    """What the page of the minimal example names as its remedies, as values of the example's axes."""
+    wanted: list[tuple[str, AxisValue]] = [
+        ("activation", "tanh"),
+        ("batch_norm", "input"),
+        ("activation", "selu"),
+        ("max_norm", 0.5),
+        ("recurrent_dropout", 0.0),
+        ("label_balance", 0.5),
+        ("timesteps", max(1, int(config["timesteps"] or 1) // 4)),
+    ]
+    return [OtherValue(axis, value) for axis, value in wanted if config[axis] != value]
