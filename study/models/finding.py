@@ -24,6 +24,10 @@ def onset_of(model: keras.Model, event: Event) -> tuple[ModelOnset, Walk | None]
     walked: Walk | None = None
     try:
         walked = walk(model, event.moment)
+        if walked.inherited and event.before is not None:
+            # The optimizer's own can overflow without harm and do it an update later, as infinity less itself.
+            earlier = walk(model, event.before, or_nearest=False)
+            walked = walked if earlier.onset is None else earlier
         if walked.onset is not None:
             return walked.onset, walked
         why = "its repetition met no number that was not finite"

@@ -207,7 +207,7 @@ class Describer:
 
     def _layer_of_written(self, tensor: TensorId) -> str | None:
         """The layer whose weight a variable is, or, of the optimizer's own, is for."""
-        found = self.naming.layer_of_variable(tensor)
+        found = self.naming.layer_of_variable(tensor) or self.naming.layer_of_optimizers(tensor)
         if found is not None:
             return found
         for spoiled in self.way.wanted:

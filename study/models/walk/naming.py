@@ -41,6 +41,13 @@ class Naming:
         """The layer that reads a variable on the way forward."""
         return next((user.place.call.name for user in self._readers(tensor) if user.place.call is not None), None)
 
+    def layer_of_optimizers(self, tensor: TensorId) -> str | None:
+        """The layer of the weight that a variable of the optimizer's is for, which Keras names it after."""
+        name = (self.path_of(tensor) or "").rpartition("/")[2]
+        of_weights = {path.replace("/", "_"): handle for handle, path in self.paths.items()}
+        named_after = max((one for one in of_weights if name.startswith(f"{one}_")), key=len, default=None)
+        return None if named_after is None else self.layer_of_variable(("variable", of_weights[named_after], 0))
+
     def phase_of_variable(self, tensor: TensorId) -> str:
         """The phase of the update in which a variable is read first."""
         return next((user.place.phase for user in self._readers(tensor)), FORWARD)

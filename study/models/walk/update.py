@@ -35,12 +35,14 @@ class Walk:
 
     Attributes:
         onset: The first number that was not finite; None where all were.
+        inherited: Whether that is in a variable, which was so before the update.
         loss: The loss that was computed; NaN where none was.
         hooks: What Keras was seen doing.
         recorder: What TensorFlow executed.
     """
 
     onset: ModelOnset | None
+    inherited: bool
     loss: float
     hooks: Hooks = field(repr=False)
     recorder: Recorder = field(repr=False)
@@ -50,7 +52,7 @@ class _Enough(BaseException):
     """Ends an update whose rest does not matter. No user's code should catch it."""
 
 
-def walk(model: keras.Model, moment: Moment) -> Walk:
+def walk(model: keras.Model, moment: Moment, *, or_nearest: bool = True) -> Walk:
     """Walk an update again and find the first number that is not finite.
 
     The model is left as it was found: its variables have the same values before and after.
@@ -58,12 +60,13 @@ def walk(model: keras.Model, moment: Moment) -> Walk:
     Args:
         model: Compiled, and built.
         moment: What the update started from.
+        or_nearest: Where all numbers are finite, walk once more and tell which came closest to an overflow.
 
     Raises:
         Exception: What the user's own training step raises when it is run eagerly.
     """
     found = _walked(model, moment)
-    if found.onset is not None:
+    if found.onset is not None or not or_nearest:
         return found
     return _walked(model, moment, nearest=True)
 
@@ -79,8 +82,10 @@ def _walked(model: keras.Model, moment: Moment, *, nearest: bool = False) -> Wal
         hooks.after_loss = None if nearest else lambda: _stop_if_spoiled(hooks, recorder)
         _run(model, batch, recorder, hooks, data)
     naming = Naming(recorder, paths=_paths(model), data={tensor._id: name for name, tensor in data.items()})
+    onset, inherited = _onset(model, moment, hooks, naming, samples=_samples(data))
     return Walk(
-        onset=_onset(model, moment, hooks, naming, samples=_samples(data)),
+        onset=onset,
+        inherited=inherited,
         loss=float(hooks.losses[-1]) if hooks.losses else float("nan"),
         hooks=hooks,
         recorder=recorder,
@@ -105,7 +110,8 @@ def _stop_if_spoiled(hooks: Hooks, recorder: Recorder) -> None:
 
 def _onset(
     model: keras.Model, moment: Moment, hooks: Hooks, naming: Naming, *, samples: int | None
-) -> ModelOnset | None:
+) -> tuple[ModelOnset | None, bool]:
+    """The onset, and whether a variable had it before the update."""
     recorder = naming.recorder
     way = way_to(_spoiled(model, hooks, recorder), recorder)
     order = list(naming.data)
@@ -118,12 +124,12 @@ def _onset(
     origin = first(way, recorder, given=given)
     describer = Describer(update=moment.update, naming=naming, way=way, samples=samples, called=hooks.called)
     if origin is not None:
-        return describer.onset(origin)
+        return describer.onset(origin), origin.shown is None and origin.tensor not in naming.data
     _, closest = recorder.closest
     shown = None if closest is None else recorder.shown(closest)
     if shown is None:
-        return None
-    return describer.onset(_largest(shown.outputs, shown), warning=NOT_MET)
+        return None, False
+    return describer.onset(_largest(shown.outputs, shown), warning=NOT_MET), False
 
 
 def _largest(outputs: Any, shown: Any) -> Origin:
@@ -135,10 +141,14 @@ def _largest(outputs: Any, shown: Any) -> Origin:
 
 
 def _spoiled(model: keras.Model, hooks: Hooks, recorder: Recorder) -> Wanted:
-    """The losses that are not finite; where all are, the weights that the update left so."""
+    """The losses that are not finite; where all are, the weights that the update left so; else the optimizer's own."""
     losses = [loss._id for loss in hooks.losses or hooks.targets]
     weights: list[TensorId] = [recorder.current(weight._value) for weight in weights_of(model)]
-    for tensors in (losses, weights):
+    of_optimizer = () if model.optimizer is None else model.optimizer.variables
+    own: list[TensorId] = [
+        recorder.current(one._value) for one in of_optimizer if keras.backend.is_float_dtype(one.dtype)
+    ]
+    for tensors in (losses, weights, own):
         found = {tensor: bad for tensor in tensors if (bad := recorder.bad(tensor)) is not None}
         if found:
             return found

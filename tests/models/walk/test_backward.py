@@ -243,6 +243,20 @@ def test_a_momentum_that_overflows_is_told_by_its_own_path() -> None:
     assert (onset.phase, onset.layer, onset.tensor) == ("optimizer", "out", "sgd/sequential_out_kernel_momentum")
 
 
+def test_a_square_that_overflows_in_the_optimizer_is_told_at_the_update_where_it_did() -> None:
+    """Adam's second moment overflows by a gradient of 1e21; that step is 0, and the next takes infinity from itself."""
+    fresh()
+    y = np.zeros((96, 1), "float32")
+    y[32:] = 1e21
+    model = dense(kernel_initializer="zeros", use_bias=False)
+    model.compile(keras.optimizers.Adam(1e-3), loss=lambda y, p: ops.mean(p * y, axis=-1))
+    onset = onset_of(model, np.ones((96, 4), "float32"), y)
+    assert onset is not None
+    assert (onset.update, onset.phase, onset.layer, onset.value) == (2, "optimizer", "out", "inf")
+    assert onset.tensor == "adam/sequential_out_kernel_velocity"
+    assert "overflowed" in sentence(onset)
+
+
 def test_a_constraint_that_divides_by_zero_is_told_with_its_line() -> None:
     class Norm(keras.constraints.Constraint):  # type: ignore[misc]
         def __call__(self, w: Any) -> Any:
