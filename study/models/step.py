@@ -44,6 +44,10 @@ class Event:
     before: Moment | None
     after: Moment
 
+    def moment_of(self, update: int) -> Moment:
+        """What an update started from: this one, or the one before."""
+        return self.before if self.before is not None and self.before.update == update else self.moment
+
 
 class WatchedStep:
     """Stands in for `model.train_function`: call it with an iterator of batches, as Keras does.

@@ -257,7 +257,7 @@ def _onset(prepared: Prepared, event: Event | None) -> tuple[ModelOnset | None, 
     if event is None:
         return None, None
     onset, walked = onset_of(prepared.model, event)
-    rows = prepared.data.rows_of(event.moment.update)
+    rows = prepared.data.rows_of(onset.update)
     if onset.sample is None or rows is None:
         return onset, walked
     return replace(onset, row=int(rows[onset.sample])), walked

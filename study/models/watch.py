@@ -82,8 +82,8 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
             return
         self.model.stop_training = True
         self._event = event
-        self.before = event.moment
         onset, self.walk = onset_of(self.model, event)
+        self.before = event.moment_of(onset.update)
         self.onset = self._row_found(onset, event)
         if self.verbose:
             print(f"\n{self.sentence}")
@@ -116,7 +116,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
     def _row_found(self, onset: ModelOnset, event: Event) -> ModelOnset:
         if onset.sample is None or self._arrays is None:
             return onset
-        rows = rows_of(onset.sample, event.moment.batch, self._arrays)
+        rows = rows_of(onset.sample, event.moment_of(onset.update).batch, self._arrays)
         if not rows:
             return onset
         same = f"row {rows[0]} is one of {len(rows)} rows that are the same" if len(rows) > 1 else None
