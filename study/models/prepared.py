@@ -14,6 +14,7 @@ from study.models import settings
 from study.models.blame import ModelError, blaming
 from study.models.data import Arrays, Data, data_of
 from study.models.file import Functions, ModelFile
+from study.models.keras_seeds import draw_them_apart
 from study.models.signature import GENERAL, parameters_of
 from study.trial.axes import BUDGET, SEED
 from study.trial.model_design import ModelConfig
@@ -83,6 +84,7 @@ def prepare(file: ModelFile, config: ModelConfig) -> Prepared:
 
 def start_anew(*, seed: int) -> None:
     """Put back whatever of Keras and TensorFlow a trial may have changed in this process."""
+    draw_them_apart()
     keras.utils.clear_session()
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)

@@ -82,6 +82,16 @@ def test_a_trial_is_the_same_to_the_last_bit_alone_and_after_others(tmp_path: Pa
     assert first_difference(alone, other) == 1
 
 
+def test_a_trial_is_the_same_to_the_last_bit_while_another_thread_draws(tmp_path: Path) -> None:
+    thread = "    other = threading.Thread(target=random.random)\n    other.start()\n    other.join()\n"
+    parts = "import random\nimport threading\n", DATA
+    alone, other = (
+        trial(file_of(tmp_path, build, *parts), updates=3).loss
+        for build in (BUILD, BUILD.replace("    model =", f"{thread}    model ="))
+    )
+    assert alone == other
+
+
 @pytest.mark.parametrize(
     "data",
     [
