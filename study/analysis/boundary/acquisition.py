@@ -72,6 +72,6 @@ class Acquisition:
     def seen(self, model: TimeModel, points: Floats) -> Floats:
         """Probability that a trial's time is seen: it took a step and went to NaN within the budget; (points,)."""
         within = model.later.probability(points, log_budget=np.log(self.budget - 1))
-        quiet = model.margin(points, level=self.level, budget=self.budget).quiet
+        quiet = model.quiet(points, budget=self.budget)
         seen: Floats = np.maximum((1 - model.immediate(points)) * within * np.where(quiet, QUIET, 1.0), 1e-3)
         return seen

@@ -134,10 +134,10 @@ class TimeModel:
             rest = np.clip((level - at_once) / (1 - at_once), 1e-6, 1 - 1e-6)
         contour = np.log(budget - 1) - self.later.scatter(points) * ndtri(rest)
         return Margin(
-            distance=contour - mean, deviation=deviation, immediate=at_once, quiet=self._quiet(points, budget=budget)
+            distance=contour - mean, deviation=deviation, immediate=at_once, quiet=self.quiet(points, budget=budget)
         )
 
-    def _quiet(self, points: Floats, *, budget: int) -> Booleans:
+    def quiet(self, points: Floats, *, budget: int) -> Booleans:
         """Whether the nearest trials, by the process's own measure, all lasted longer than a budget; (points,)."""
         observed = self._observed
         lasted = np.where(observed.diverged, observed.updates > budget, observed.updates >= budget)
