@@ -57,23 +57,27 @@ class GrowthOfModel:
         self._next = 1
         self._initial: Sequence[Tensor] | None = None
         self._chosen: Sequence[int] = ()
+        self._weights: Sequence[Any] = ()
+        self._trained: Sequence[int] = ()
 
     def take(self, step: WatchedStep) -> None:
         """Take note of the update that was just done."""
         moment = step.moment
         if moment is None:
             return
-        trained = self.model.trainable_weights
         if self._initial is None:
             self._chosen = self._without_slots(moment)
-            self._initial = _of_weights(moment, trained)
+            place_of = {id(variable): place for place, variable in enumerate(moment.variables)}
+            self._weights = [weight for weight in self.model.trainable_weights if id(weight._value) in place_of]
+            self._trained = [place_of[id(weight._value)] for weight in self._weights]
+            self._initial = self._weights_in(moment)
         if self._last and self._last[-1].after is None:
-            self._complete(_of_weights(moment, trained) if step.before is not None else None)
+            self._complete(self._weights_in(moment) if step.before is not None else None)
         values = [moment.values[place] for place in self._chosen]
         variables = [moment.variables[place] for place in self._chosen]
         point = _Point(moment=replace(moment, variables=variables, values=values), after=None)
         if self.model.steps_per_execution > 1:
-            point = replace(point, after=[weight.value.read_value() for weight in trained])
+            point = replace(point, after=[weight.value.read_value() for weight in self._weights])
         self._last.append(point)
         if moment.update >= self._next:
             self._evenly.append(point)
@@ -90,7 +94,7 @@ class GrowthOfModel:
         """
         if not self._last or self._initial is None:
             return None
-        self._complete([weight.value.read_value() for weight in self.model.trainable_weights])
+        self._complete([weight.value.read_value() for weight in self._weights])
         points = {point.moment.update: point for point in [*self._evenly, *self._last]}
         state = now(self._last[-1].moment.variables, update=0)
         everything = now([weight._value for weight in self.model.optimizer.variables], update=0)
@@ -113,6 +117,10 @@ class GrowthOfModel:
         """Places of the variables that an update's numbers depend on, before its step."""
         own = {id(variable._value) for variable in self.model.optimizer.variables if len(variable.shape)}
         return [place for place, variable in enumerate(moment.variables) if id(variable) not in own]
+
+    def _weights_in(self, moment: Moment) -> Sequence[Tensor]:
+        """The trained weights, as an update found them."""
+        return [moment.values[place] for place in self._trained]
 
     def _most(self, point: _Point) -> int:
         flat = [
@@ -151,11 +159,6 @@ class GrowthOfModel:
                 "weight_norm": math.sqrt(sum(float(np.square(a).sum()) for a in after)),
                 "weight_distance": distance,
             }
-
-
-def _of_weights(moment: Moment, weights: Iterable[Any]) -> Sequence[Tensor]:
-    found = [moment.value_of(weight) for weight in weights]
-    return [value for value in found if value is not None]
 
 
 def _norm(arrays: Iterable[np.ndarray]) -> float:
