@@ -53,7 +53,9 @@ def diagnose(
         return _healthy(case)
     findings = _findings(case)
     budget = min(config.updates, max(SMALLEST, LARGEST * len(case.loss)))
-    remedies = [*_remedies(findings, case), *more]
+    remedies = _remedies(findings, case)
+    named = {remedy.key for remedy in remedies}
+    remedies += [remedy for remedy in more if remedy.key not in named]
     trials = Trials(
         bench,
         config.replacing(updates=budget),

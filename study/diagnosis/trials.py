@@ -163,4 +163,8 @@ class Trials:
             exponent = min(2 * exponent, DECADES) if math.isinf(holds) else (fails + holds) / 2
         if math.isinf(holds):
             return self._named(first, self._over() or "the trials were spent before one was found (--trials)")
-        return self._tried(first.lowered(holds))
+        while True:
+            found = self._tried(first.lowered(holds))
+            if found.holds or found.why is not None or self._left < SEEDS or holds >= DECADES:
+                return found
+            holds = min(holds + 0.5, DECADES)  # it held with one seed, and does not with all

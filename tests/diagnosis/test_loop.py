@@ -103,6 +103,26 @@ def test_the_largest_learning_rate_that_holds_is_found_by_bisection() -> None:
     assert rate["survived"] == rate["trials"] == 3
 
 
+class OneSeedIsLucky(MadeUpBench):
+    """With a learning rate above 1e-7 every seed but the trial's own goes to NaN."""
+
+    def submit(self, config: Any, remedy: Remedy) -> Future[Run]:
+        if isinstance(remedy, LearningRate) and config.seed > 1 and remedy.value > 1e-7:
+            self.asked.append(remedy)
+            done: Future[Run] = Future()
+            done.set_result(Run(loss=(1.0, float("nan")), diverged=True))
+            return done
+        return super().submit(config, remedy)
+
+
+def test_a_learning_rate_that_holds_with_one_seed_alone_is_lowered_until_it_holds_with_all() -> None:
+    case = CASES["learning_rate_too_high"]
+    found, _ = answer(case, bench=OneSeedIsLucky(case))
+    (rate,) = [one for one in found["remedies"] if one["id"] == "learning_rate"]
+    assert rate["survived"] == rate["trials"] == 3
+    assert float(rate["change"].partition("=")[2]) <= 1e-7
+
+
 def test_a_remedy_that_cannot_be_made_is_named_with_the_reason() -> None:
     found, _ = answer(CASES["unbounded_recurrence"])
     (clip,) = [one for one in found["remedies"] if one["id"] == "clipnorm"]

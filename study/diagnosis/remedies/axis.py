@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from study.diagnosis.remedies.base import CannotChange, Remedy
+from study.diagnosis.remedies.layers import BoundedActivation
 from study.trial.axes import AxisValue, as_text
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ class OtherValue(Remedy):
 def of_the_example(config: ModelConfig) -> list[Remedy]:
     """What the page of the minimal example names as its remedies, as values of the example's axes."""
     wanted: list[tuple[str, AxisValue]] = [
-        ("activation", "tanh"),
         ("batch_norm", "input"),
         ("activation", "selu"),
         ("max_norm", 0.5),
@@ -50,4 +50,4 @@ def of_the_example(config: ModelConfig) -> list[Remedy]:
         ("label_balance", 0.5),
         ("timesteps", max(1, int(config["timesteps"] or 1) // 4)),
     ]
-    return [OtherValue(axis, value) for axis, value in wanted if config[axis] != value]
+    return [BoundedActivation(), *(OtherValue(axis, value) for axis, value in wanted if config[axis] != value)]
