@@ -139,7 +139,7 @@ HAVE: dict[str, tuple[str, ...]] = {
     "initial_weights": (
         net(HUGE_KERNEL, HUGE_KERNEL, OUT) + fed(),
         net(*[dense(32, kernel_initializer=normal("1e6"))] * 6, OUT) + fed(),
-        net(dense(8, kernel_initializer=normal("1e38")), OUT) + fed(),
+        net(*[dense(8, kernel_initializer=normal("1e14"))] * 3, OUT) + fed(),
     ),
 }
 """Cause -> models that have it."""

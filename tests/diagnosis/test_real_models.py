@@ -34,12 +34,12 @@ def each(models: Mapping[str, tuple[str, ...]], *, quick: int) -> Iterator[objec
             yield pytest.param(cause, text, id=f"{cause} {number + 1}", marks=marks)
 
 
-@pytest.mark.parametrize(("cause", "text"), each(HAVE, quick=1))
+@pytest.mark.parametrize(("cause", "text"), list(each(HAVE, quick=1)))
 def test_a_model_that_has_a_cause_is_told_it(cause: str, text: str) -> None:
     assert concluded(text) == cause
 
 
-@pytest.mark.parametrize(("cause", "text"), each(NEARLY, quick=0))
+@pytest.mark.parametrize(("cause", "text"), list(each(NEARLY, quick=0)))
 def test_a_model_that_nearly_has_a_cause_is_not_told_it(cause: str, text: str) -> None:
     assert concluded(text) != cause
 
