@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-import psutil
 import pytest
 from distributed import LocalCluster
 
@@ -24,6 +23,7 @@ from study.trial.result import TrialResult
 from tests.stores import assert_whole_and_equal, optuna_trials
 from tests.sweep.in_process import sweep
 from tests.sweep.made_up import made_up, result_of, seeds_of
+from tests.sweep.workers.test_processes import worker_processes
 
 KILLS_ONCE, KILLS_ALWAYS, RAISES = 101, 102, 103
 """Seeds of trials that end their process, the first time or every time, or raise."""
@@ -112,10 +112,8 @@ def test_a_sweep_goes_on_when_a_trial_and_somebody_else_kill_its_workers(stores:
 
         def collect(self, *, timeout: float) -> tuple[int, TrialResult | TrialFailed] | None:
             collected = super().collect(timeout=timeout)
-            if collected is not None and collected[0] == 3 and not killed:
-                processes = [
-                    p for p in psutil.Process().children(recursive=True) if "spawn_main" in " ".join(p.cmdline())
-                ]
+            # One that has just died is no longer there to be killed.
+            if collected is not None and collected[0] >= 3 and not killed and (processes := worker_processes()):
                 processes[-1].kill()
                 killed.append(processes[-1].pid)
             return collected
