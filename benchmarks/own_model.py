@@ -102,7 +102,7 @@ def trial(file: ModelFile, config: ModelConfig) -> Side:
     """The same updates as a trial."""
     times: list[float] = []
     began = time.process_time()
-    trained = train(prepare(file, config), on_update=lambda number, loss: times.append(time.process_time()))
+    trained = train(prepare(file, config), grows=True, on_update=lambda number, loss: times.append(time.process_time()))
     assert len(trained.loss) == config.updates
     return Side(update=mean(times), whole=time.process_time() - began)
 

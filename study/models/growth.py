@@ -1,8 +1,9 @@
 """The growth that leads to a NaN, of a user's model.
 
 What some updates start from is kept while the model is trained: every update at first, then every second one, every
-fourth, ..., and the last ones. When the training is over, these few are repeated in a graph of their own. So the
-training step stays the one that Keras makes, and rounds as it does.
+fourth, ..., and the last ones. When the training is over, a few of these are repeated in a graph of their own. So the
+training step stays the one that Keras makes, and rounds as it does. A repetition costs about what an update does, so
+that where nothing has gone wrong no more than a share of the updates is repeated.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from study.models.walk.update import without_optional
 from study.trial.growth import EVENLY, LAST, OF_OUTPUT, STATE_FIGURES, Growth
 
 Tensor: TypeAlias = Any
+
+SHARE, FEWEST = 1 / 20, 5
+"""Of a survivor's updates at most this share is repeated, or so many."""
 
 ROOM = 2**28
 """Bytes of all that is kept; where the updates need more, fewer are kept."""
@@ -87,15 +91,20 @@ class GrowthOfModel:
                 self._every *= 2
                 self._next = self._evenly[-1].moment.update + self._every
 
-    def growth(self) -> Growth | None:
+    def growth(self, *, diverged: bool) -> Growth | None:
         """Of the updates that were kept; None where there was none, or they cannot be repeated.
 
         The model is left as it was found.
+
+        Args:
+            diverged: Whether the last updates led to the event: then all that were kept are told.
         """
         if not self._last or self._initial is None:
             return None
         self._complete([weight.value.read_value() for weight in self._weights])
         points = {point.moment.update: point for point in [*self._evenly, *self._last]}
+        if not diverged:
+            points = _some(points, at_most=max(FEWEST, int(SHARE * max(points))))
         state = now(self._last[-1].moment.variables, update=0)
         everything = now([weight._value for weight in self.model.optimizer.variables], update=0)
         sizes = UpdateSizes(self.model)
@@ -163,6 +172,14 @@ class GrowthOfModel:
 
 def _norm(arrays: Iterable[np.ndarray]) -> float:
     return math.sqrt(sum(float(np.square(one).sum()) for one in arrays))
+
+
+def _some(points: Mapping[int, _Point], *, at_most: int) -> dict[int, _Point]:
+    """Updates from the first to the last, as evenly as those that were kept allow."""
+    numbers = np.array(sorted(points))
+    wanted = np.linspace(numbers[0], numbers[-1], min(at_most, len(numbers)))
+    nearest = {int(numbers[np.abs(numbers - one).argmin()]) for one in wanted}
+    return {number: points[number] for number in sorted(nearest)}
 
 
 def _largest(values: Iterable[float]) -> float:

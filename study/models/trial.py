@@ -145,7 +145,7 @@ def train(
     onset, walked = _onset(prepared, event) if locate else (None, None)
     diverged = divergence.happened(loss[-1])
     around = tuple(moments_around(loop.step, event, diverged=diverged))
-    growth = None if loop.growth is None else loop.growth.growth()
+    growth = None if loop.growth is None else loop.growth.growth(diverged=diverged)
     return Trained(loss=loss, diverged=diverged, onset=onset, event=event, around=around, growth=growth, walk=walked)
 
 

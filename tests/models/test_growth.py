@@ -103,8 +103,9 @@ def test_losses_are_the_same_to_the_last_bit_with_and_without_it(tmp_path: Path)
     for one, other in zip(ready[0].model.variables, ready[1].model.variables, strict=True):
         np.testing.assert_array_equal(one, other)
     assert grown.growth is not None
-    # Every second of 20: more than 16 would be kept otherwise.
-    assert list(grown.growth.updates) == kept_updates(20)
+    # To repeat more of a survivor's 20 updates would cost more than it tells.
+    assert (len(grown.growth.updates), grown.growth.updates[0], grown.growth.updates[-1]) == (5, 1, 20)
+    assert set(grown.growth.updates) <= set(kept_updates(20))
     assert set(grown.growth.figures) >= {
         *("max_hidden", "max_cell", "hidden_growth", "cell_growth", "gradient_norm", "weight_norm", "weight_distance"),
         *("max_output/lstm", "max_output/bidirectional", "max_output/bidirectional/forward_gru", "max_output/dense"),
@@ -113,7 +114,7 @@ def test_losses_are_the_same_to_the_last_bit_with_and_without_it(tmp_path: Path)
 
 def test_a_result_keeps_it_and_what_is_not_finite_is_none(tmp_path: Path) -> None:
     file = file_of(tmp_path, BUILD, DATA)
-    config = design_of(file).config({"updates": 5, "learning_rate": 1e37, "batch_size": 20})
+    config = design_of(file).config({"updates": 8, "learning_rate": 1e37, "batch_size": 20})
     result = run_trial(config, file=file)
     assert result.growth is not None
     assert list(result.growth.updates) == kept_updates(2)
