@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
-
-import jinja2
 
 from study.report.figures import anatomy as figures
 from study.report.figures import layer_map
 from study.report.figures.anatomy import MINUS
+from study.report.pages.template import template
 from study.trial.anatomy import AFTER, AT, BEFORE, LAST, ONSET, Anatomy, TrialAnatomy
 from study.trial.axes import as_text
 from study.trial.config import TrialConfig
@@ -159,7 +157,7 @@ def render(anatomy: Anatomy, about: About, story: Story | None = None) -> str:
         story = story_of(result)
     told = story.timeline
     at = anatomy.decisive if anatomy.snapshots else None
-    return _template().render(
+    return template("anatomy.html.j2").render(
         about=about,
         story=story,
         warnings=[*([] if result is None else warnings(result, about)), *anatomy.notes],
@@ -259,15 +257,3 @@ def number(value: float) -> str:
         return text.replace("-", MINUS)
     digits, _, exponent = text.partition("e")
     return f"{digits}e{int(exponent)}".replace("-", MINUS)
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("study.report.pages", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template("anatomy.html.j2")

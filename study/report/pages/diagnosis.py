@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-import jinja2
-
 from study.diagnosis.result import Diagnosis
 from study.diagnosis.trials import SEEDS
 from study.report.figures.remedies import remedies_figure
+from study.report.pages.template import template
 from study.trial.model_sentence import sentence
 
 
@@ -20,7 +17,7 @@ def render(found: Diagnosis, *, title: str) -> str:
         title: What was diagnosed.
     """
     cause = found.cause
-    return _template().render(
+    return template("diagnosis.html.j2").render(
         title=title,
         answers=_answers(found),
         facts=() if cause is None else cause.evidence,
@@ -42,15 +39,3 @@ def _answers(found: Diagnosis) -> list[str]:
     elif best is not None:
         answers.append(f"What may help: {best.change}. No change that was run held with every seed.")
     return answers + ([] if found.onset is None else [sentence(found.onset)])
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("study.report.pages", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("diagnosis.html.j2")

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
-import jinja2
 import pandas as pd
-from markupsafe import Markup, escape
 
 from study.analysis.exemplary import exemplary_trials
 from study.analysis.findings import Findings
@@ -28,6 +24,7 @@ from study.report.figures.phase import phase_figure
 from study.report.figures.prediction import calibration_figure, fit_words, importance_figure
 from study.report.figures.scaling import scaling_figure
 from study.report.figures.survival import two_parts_figure
+from study.report.pages.template import template
 from study.trial.axes import BUDGET_COLUMN, NONE, as_text
 from study.trial.outcome import LOSS_THRESHOLD
 
@@ -116,7 +113,7 @@ def render(report: Report, provenance: Provenance) -> str:
     extra = [section for section in (_examples(found, provenance), _claims(provenance)) if section is not None]
     failed = found.table[found.table["outcome"] == "failed"]
     reasons = failed["failure"].fillna("no reason recorded").value_counts()
-    return _template().render(
+    return template("study.html.j2").render(
         provenance=provenance,
         answers=found.answers,
         counts=_counts(found),
@@ -125,24 +122,6 @@ def render(report: Report, provenance: Provenance) -> str:
         sections=[*report.sections, *extra],
         failures=[(str(reason), int(number)) for reason, number in reasons.items()],
     )
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("study.report.pages", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["words"] = _words
-    return environment.get_template("study.html.j2")
-
-
-def _words(sentence: str) -> Markup:
-    """A sentence as HTML, what stands between backticks as code."""
-    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))
 
 
 def _counts(found: Findings) -> list[tuple[str, str]]:
