@@ -72,13 +72,5 @@ def data(**axes: Any) -> Iterator[tuple[Any, Any]]:
     config = TrialConfig(**axes)
     for update in itertools.count(1):
         yield batches.batch(
-            tf.constant(config.seed, tf.int64),
-            tf.constant(update, tf.int64),
-            batch_size=config.batch_size,
-            timesteps=config.timesteps,
-            features=config.features,
-            input_mean=tf.constant(config.input_mean, tf.float32),
-            label_balance=tf.constant(config.label_balance, tf.float64),
-            labels_shuffled=tf.constant(config.label_sampling == "shuffled"),
-            task=config.task,
+            tf.constant(config.seed, tf.int64), tf.constant(update, tf.int64), **batches.of_config(config)
         )

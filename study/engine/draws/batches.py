@@ -96,6 +96,19 @@ def _initializer_seed(seed: int, name: str) -> int:
 # --- the draws of an update -----------------------------------------------------------------------------------------
 
 
+def of_config(config: TrialConfig) -> dict[str, Any]:
+    """What `batch` takes beside the seed and the update, for a trial."""
+    return {
+        "batch_size": config.batch_size,
+        "timesteps": config.timesteps,
+        "features": config.features,
+        "input_mean": tf.constant(config.input_mean, tf.float32),
+        "label_balance": tf.constant(config.label_balance, tf.float64),
+        "labels_shuffled": tf.constant(config.label_sampling == "shuffled"),
+        "task": config.task,
+    }
+
+
 def batch(
     seed: Scalar,
     update: Scalar,

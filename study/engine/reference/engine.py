@@ -329,17 +329,7 @@ class Training:
         """
         config = self.config
         seed, update = tf.constant(config.seed, tf.int64), tf.constant(number, tf.int64)
-        inputs, labels = _batch(
-            seed,
-            update,
-            batch_size=config.batch_size,
-            timesteps=config.timesteps,
-            features=config.features,
-            input_mean=tf.constant(config.input_mean, tf.float32),
-            label_balance=tf.constant(config.label_balance, tf.float64),
-            labels_shuffled=tf.constant(config.label_sampling == "shuffled"),
-            task=config.task,
-        )
+        inputs, labels = _batch(seed, update, **batches.of_config(config))
         if inputs_as is not None:
             inputs = tf.constant(inputs_as(number, inputs.numpy()))
         loss = self._step(

@@ -8,14 +8,15 @@ from math import exp, floor, log
 from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler
+
+from study.space.samplers.independent import IndependentSampler
 
 if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
 
-class NumberedSampler(BaseSampler):
+class NumberedSampler(IndependentSampler):
     """Samples trial n as configuration n // replicates of a sequence fixed beforehand."""
 
     def __init__(self, *, replicates: int) -> None:
@@ -28,14 +29,6 @@ class NumberedSampler(BaseSampler):
     def value_of(self, number: int, axis: str, distribution: BaseDistribution) -> Any:
         """Value of an axis in trial `number` (0-based)."""
         return self.value(number // self._replicates, axis, distribution)
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return {}
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return {}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

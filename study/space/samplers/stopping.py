@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from optuna.samplers import BaseSampler
+from study.space.samplers.independent import IndependentSampler
 
 if TYPE_CHECKING:
     from optuna.study import Study
 
 
-class StoppingSampler(BaseSampler):
+class StoppingSampler(IndependentSampler):
     """A sampler with a stopping rule; it learns from results, so it is asked for one trial at a time."""
 
     @abstractmethod
