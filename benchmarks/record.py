@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -43,7 +44,10 @@ PARTS = {"contrasts": "claims", "arms": "claims_arms", "remedies": REMEDIES, "ke
 """Ending of a recorded file -> the table kept with the study's parent run."""
 
 SECONDS = "seconds.json"
-"""In the store's folder: how long each command took, by command."""
+"""In the store's folder: how long the commands took that ended, by command."""
+
+BEGUN = "seconds-begun.json"
+"""In the store's folder: how long the commands ran that were interrupted, by command."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,28 +88,29 @@ RECORDINGS = (
 
 
 def run(recording: Recording, *, home: Path) -> None:
-    """Run the commands of a recording, and keep how long each took."""
+    """Run the commands of a recording, and keep how long each took, with what it took before it was interrupted."""
     for command in recording.commands:
         start = time.monotonic()
         arguments = [sys.executable, "-m", *shlex.split(command)]
         done = subprocess.run(arguments, env={**os.environ, "STUDY_HOME": str(home)}, check=False)
+        begun = seconds_of(home, BEGUN)
+        begun[command] = begun.get(command, 0) + round(time.monotonic() - start)
+        (home / BEGUN).write_text(json.dumps(begun, indent=1), encoding="utf-8")
         if done.returncode:
             sys.exit(f"{command}: ended with status {done.returncode}")
-        known = seconds_of(home)
-        # A command that goes on where it was interrupted took what it took before as well.
-        known[command] = known.get(command, 0) + round(time.monotonic() - start)
-        (home / SECONDS).write_text(json.dumps(known, indent=1), encoding="utf-8")
+        ended = {**seconds_of(home, SECONDS), command: begun[command]}
+        (home / SECONDS).write_text(json.dumps(ended, indent=1), encoding="utf-8")
 
 
-def seconds_of(home: Path) -> dict[str, int]:
+def seconds_of(home: Path, name: str) -> dict[str, int]:
     """How long the commands of a store took."""
-    file = home / SECONDS
+    file = home / name
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def collect(recording: Recording, *, home: Path, folder: Path) -> bool:
     """Write a recording's tables and its entry of the manifest; False where its commands have not all ended."""
-    seconds = seconds_of(home)
+    seconds = seconds_of(home, SECONDS)
     if not all(command in seconds for command in recording.commands):
         return False
     uri = f"sqlite:///{home / 'mlflow.db'}"
@@ -202,6 +207,8 @@ def main() -> None:
             judge(known[name], folder=asked.out)
             print(f"{name}: judged", flush=True)
         return
+    # Ctrl-C is for the command that runs: it keeps what is finished, ends, and its time is written down.
+    signal.signal(signal.SIGINT, lambda *_: None)
     home = asked.home.absolute()
     home.mkdir(parents=True, exist_ok=True)
     for name in asked.names or known:
