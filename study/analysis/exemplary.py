@@ -9,9 +9,9 @@ from study.analysis.table import event_of
 
 
 def exemplary_trials(table: pd.DataFrame) -> pd.DataFrame:
-    """A handful of trials that diverged: the soonest and the latest NaN, and the one nearest to the median.
+    """A handful of trials that diverged: the soonest and the latest NaN, and the one in the middle of them.
 
-    With them, for each value of the first choice that varies, such as each activation, the trial nearest to the median
+    With them, for each value of the first choice that varies, such as each activation, the trial in the middle
     of its own; of equal ones the lowest number.
 
     Args:
@@ -28,13 +28,13 @@ def exemplary_trials(table: pd.DataFrame) -> pd.DataFrame:
     reasons: dict[object, list[str]] = {}
     for index, why in (
         (died.index[0], f"soonest {words.noun}"),
-        (died.index[(len(died) - 1) // 2], f"median {words.time}"),
+        (died.index[(len(died) - 1) // 2], f"middle {words.time}"),
         (latest, f"latest {words.noun}"),
     ):
         reasons.setdefault(index, []).append(why)
     if (by := grouping_axis(table)) is not None:
         for value, group in died.groupby(texts(died[by]), sort=True):
-            reasons.setdefault(group.index[(len(group) - 1) // 2], []).append(f"median of {value}")
+            reasons.setdefault(group.index[(len(group) - 1) // 2], []).append(f"middle of {value}")
     chosen = died.loc[[index for index in died.index if index in reasons]]
     chosen = chosen.assign(why=[", ".join(reasons[index]) for index in chosen.index])
     return chosen[["why", *(column for column in chosen.columns if column != "why")]]

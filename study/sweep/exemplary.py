@@ -16,8 +16,8 @@ LONGEST_SECONDS = 30.0
 def exemplary(results: Iterable[tuple[int, TrialResult[Any]]]) -> list[int]:
     """Numbers of a handful of trials that diverged, ascending.
 
-    The soonest and the latest, the one nearest to the median, and for each value of the first choice that varies, such
-    as each activation, the trial nearest to the median of its own; of equal ones the lowest number. Trials of more than
+    The soonest and the latest, the one in the middle, and for each value of the first choice that varies, such
+    as each activation, the trial in the middle of its own; of equal ones the lowest number. Trials of more than
     `LONGEST_SECONDS` are left out.
     """
     diverged = sorted((r.updates, number, r) for number, r in results if r.diverged and r.seconds <= LONGEST_SECONDS)

@@ -54,7 +54,10 @@ def summarise(report: SweepReport, *, name: str, space: SearchSpace, home: Home,
         table.add_section()
     table.add_row("all", *_row(report.table, exploded=exploded), style="bold")
     console.print(table)
-    told = f"soonest, median: {space.divergence.words.time} in updates, over the trials that diverged"
+    told = (
+        f"soonest, median: {space.divergence.words.time} in updates; the median is that of all trials, with those that "
+        "survived known to be later (Kaplan-Meier)"
+    )
     if exploded:
         told += f"; exploded: of those that survived, with a loss above {LOSS_THRESHOLD:g} at some update"
     console.print(Text(told, style="dim"), soft_wrap=True)
@@ -96,8 +99,22 @@ def _row(trials: pd.DataFrame, *, exploded: bool) -> list[str]:
         str(len(trials)),
         f"{len(diverged)} ({len(diverged) / len(trials):.0%})" if len(trials) else "0",
         str(diverged.min()) if len(diverged) else "",
-        f"{diverged.median():g}" if len(diverged) else "",
+        _median(trials),
         str((trials["outcome"] == "survived").sum()),
         *([str(trials["exploded"].sum())] if exploded else []),
         str((trials["outcome"] == "failed").sum()),
     ]
+
+
+def _median(trials: pd.DataFrame) -> str:
+    """The median time to the event by Kaplan and Meier, as in the report; trials that failed tell nothing of it."""
+    from scipy.stats import CensoredData, ecdf
+
+    diverged = trials.loc[trials["outcome"] == "diverged", "time_to_nan"].to_numpy(float)
+    survived = trials.loc[trials["outcome"] == "survived", "updates"].to_numpy(float)
+    if not len(diverged) + len(survived):
+        return ""
+    curve = ecdf(CensoredData(uncensored=diverged, right=survived)).sf
+    # A product of fractions that is one half in truth may end a rounding error above it.
+    reached = curve.quantiles[curve.probabilities <= 0.5 + 1e-9]
+    return f"{reached[0]:g}" if len(reached) else f">{survived.max():g}"

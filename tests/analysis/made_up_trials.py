@@ -16,7 +16,7 @@ from study.trial.config import EXAMPLE
 def results_table(
     time: Sequence[float] | np.ndarray,
     *,
-    budget: int = 60,
+    budget: int | Sequence[int] = 60,
     failed: Sequence[int] = (),
     of: Axes = EXAMPLE.axes,
     **axes: object,
@@ -25,7 +25,7 @@ def results_table(
 
     Args:
         time: When each trial would diverge, in updates; infinite if never.
-        budget: Of every trial.
+        budget: One for all trials or one for each.
         failed: Numbers of the trials that have no result.
         of: All axes of the study.
         axes: Values of some, one for all or one for each trial; the others are at their defaults.

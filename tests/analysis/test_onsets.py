@@ -80,14 +80,14 @@ def test_a_table_without_a_timeline_has_no_lags() -> None:
     assert lags(table[["outcome", "time_to_nan"]]).empty
 
 
-def test_exemplary_trials_are_the_soonest_the_median_and_the_latest_and_one_of_each_activation() -> None:
+def test_exemplary_trials_are_the_soonest_the_middle_and_the_latest_and_one_of_each_activation() -> None:
     table = results_table([9, 2, 4, 30, math.inf, 7], activation=["relu", "relu", "elu", "elu", "tanh", "selu"])
     chosen = exemplary_trials(table)
-    # In order of time the relu trials are 2, 9 and the elu ones 4, 30; of an even number the lower one is the median.
+    # In order of time the relu trials are 2, 9 and the elu ones 4, 30; of an even number the lower one is the middle.
     assert list(zip(chosen["time_to_nan"], chosen["why"], strict=True)) == [
-        (2, "soonest NaN, median of relu"),
-        (4, "median of elu"),
-        (7, "median time-to-NaN, median of selu"),
+        (2, "soonest NaN, middle of relu"),
+        (4, "middle of elu"),
+        (7, "middle time-to-NaN, middle of selu"),
         (30, "latest NaN"),
     ]
     assert exemplary_trials(results_table([math.inf])).empty

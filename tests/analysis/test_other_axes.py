@@ -169,7 +169,7 @@ def test_everything_is_asked_of_it_and_shown_on_a_page() -> None:
     assert "activation" not in page
     assert growth_figure(study()).figure is None
     assert scaling_figure(found.scaling).caption
-    assert {"median of max", "median of attention"} <= {
+    assert {"middle of max", "middle of attention"} <= {
         why for reasons in exemplary_trials(study())["why"] for why in reasons.split(", ")
     }
 

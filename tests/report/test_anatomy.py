@@ -127,7 +127,7 @@ def made_up(updates: int, activation: str = "relu", *, diverged: bool = True, se
     return TrialResult(config=config, loss=loss, engine="compiled", device="CPU", seconds=seconds)
 
 
-def test_exemplary_are_the_soonest_the_latest_the_median_and_one_an_activation() -> None:
+def test_exemplary_are_the_soonest_the_latest_the_middle_and_one_an_activation() -> None:
     results = [made_up(n) for n in (9, 3, 5, 8, 7, 3, 9)]
     assert exemplary(enumerate(results)) == [0, 1, 4]
     results += [made_up(6, "selu"), made_up(7, "selu"), made_up(5, "tanh", diverged=False)]

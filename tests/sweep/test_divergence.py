@@ -90,7 +90,7 @@ def test_a_survivor_whose_loss_exploded_is_named_and_counted_as_such(home: Path)
     assert report.table.set_index("activation")["exploded"].to_dict() == {"tanh": False, "relu": True, "selu": False}
     assert "1 diverged, 2 survived (1 exploded)" in printed
     (row,) = [line.split() for line in printed.splitlines() if line.split()[:1] == ["relu"]]
-    assert row == ["relu", "1", "0", "(0%)", "1", "1", "0"]
+    assert row == ["relu", "1", "0", "(0%)", ">4", "1", "1", "0"]
     assert "exploded: of those that survived, with a loss above 10 at some update" in printed
     runs = {
         run.data.params.get("activation", "sweep"): run for run in mlflow_runs(f"sqlite:///{home}/mlflow.db", "mine")

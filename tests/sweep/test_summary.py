@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from study.analysis.survival.kaplan_meier import kaplan_meier
 from study.space.search_space import Choices, Range, SearchSpace
 from study.sweep import summary
 from study.sweep.loop import SweepReport
@@ -50,8 +51,20 @@ def test_trials_are_counted_by_the_first_axis_with_choices(report: SweepReport) 
     found = rows(printed(report, of=space(learning_rate=Range(low=1e-4, high=1, whole=False), activation=RELU_OR_TANH)))
     assert found["activation"] == ["trials", "diverged", "soonest", "median", "survived", "failed"]
     assert found["relu"] == ["3", "3", "(100%)", "3", "5", "0", "0"]
-    assert found["tanh"] == ["3", "0", "(0%)", "2", "1"]
-    assert found["all"] == ["6", "3", "(50%)", "3", "5", "2", "1"]
+    assert found["tanh"] == ["3", "0", "(0%)", ">20", "2", "1"]
+    assert found["all"] == ["6", "3", "(50%)", "3", "9", "2", "1"]  # of 3, 5, 9 and two beyond 20
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_median_is_that_of_the_report(home: Path, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    number = int(draw.integers(1, 30))
+    table = results_table(draw.integers(1, 30, number), budget=[int(one) for one in draw.choice([10, 20, 40], number)])
+    median = kaplan_meier(table).curves[0].median
+    report = SweepReport(table=table, interrupted=False, experiment_id="1")
+    row = rows(printed(report, of=space(activation=RELU_OR_TANH)))["all"]
+    shown = row[-3]  # survived and failed come after it
+    assert shown == (f">{table['updates'].max()}" if np.isnan(median) else f"{median:g}")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +82,7 @@ def test_every_count_keeps_its_name_in_a_narrow_terminal(
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     names = "trials diverged soonest median survived exploded failed"
     assert any(" ".join(line.split()).endswith(names) for line in lines)
-    assert rows(lines)[str(values[1])] == ["2", "0", "(0%)", "1", "0", "1"]
+    assert rows(lines)[str(values[1])] == ["2", "0", "(0%)", ">20", "1", "0", "1"]
     assert "1 failed: the same command with --retry-failed tries it again" in lines
 
 
