@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
@@ -11,16 +12,23 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from study.models.file import ModelFile
+from study.models.signature import design_of
 from study.space.file import parse
 from study.space.search_space import SearchSpace, check_trials
+from study.space.vary import space_of
 from study.sweep.ledger import Ledger
 from study.sweep.loop import SweepReport, run_sweep
 from study.sweep.options import SweepOptions
 from study.sweep.workers.inline import InlineWorkers
+from study.sweep.workers.of_model import train_on
 from study.trial.config import TrialConfig
 from study.trial.home import Home
+from study.trial.model_design import ENGINE, ModelDesign
 from study.trial.record import Record
 from study.trial.result import TrialResult
+from tests.models.files import DATA, file_of
+from tests.processes import Drive, finish, wait_for_trials
 from tests.stores import assert_whole_and_equal, optuna_trials
 
 SPACE = """
@@ -117,3 +125,82 @@ def test_trials_asked_for_together_are_different(home: Path, tmp_path: Path) -> 
     rates = [ledger.ask()[1].values()["learning_rate"] for _ in range(8)]
     ledger.close()
     assert len(set(rates)) == 8
+
+
+def test_two_real_kills_lose_no_trial_and_move_no_point(stores: Home, drive: Drive, tmp_path: Path) -> None:
+    space = tmp_path / "edge.yaml"
+    space.write_text(SPACE.replace("updates: 60", "updates: 20"), encoding="utf-8")
+    known: dict[int, object] = {}
+    for enough in (10, 17):
+        process = drive(str(space), 24, "killed")
+        wait_for_trials(stores.folder, "killed", enough, process)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        trials = optuna_trials(stores.folder, "killed")
+        # Those that ran when it was killed keep their points as well.
+        known |= {trial.number: trial.params for trial in trials if trial.params}
+    assert len(known) >= 17
+    finish(drive(str(space), 24, "killed"))
+    assert_whole_and_equal(stores.folder, "killed", trials=24)
+    ended = {trial.number: trial.params for trial in optuna_trials(stores.folder, "killed")}
+    assert {number: ended[number] for number in known} == known
+
+
+MODEL = """
+def build():
+    model = keras.Sequential([keras.Input((5, 3)), layers.Flatten(), layers.Dense(1)])
+    model.compile(optimizer="sgd", loss="mse")
+    return model
+"""
+
+
+def model_space(file: ModelFile) -> SearchSpace:
+    """Gradient descent on a square: above some rate the loss is multiplied in every update by about the rate's square.
+
+    Six updates overflow float32 from a rate of some thousands on, which is 6 of the 32 decades above the lower end.
+    """
+    return space_of(
+        ["learning_rate=1e-2..1e30:log"],
+        design=design_of(file),
+        about="",
+        overrides={"updates": "6"},
+        trials=14,
+        sampler="boundary=0.5,points=6",
+    )
+
+
+def test_the_boundary_of_a_model_file_is_walked_and_a_cut_off_sweep_of_it_goes_on(stores: Home, tmp_path: Path) -> None:
+    file = file_of(tmp_path, MODEL, DATA)
+    space, design = model_space(file), design_of(file)
+    assert isinstance(design, ModelDesign)
+    real = train_on(file, design)
+    trained = 0
+
+    def train(configs: Sequence[str], engine: str, population: int | None, divergence: str) -> list[str]:
+        nonlocal trained
+        trained += 1
+        if trained == 9:
+            raise KeyboardInterrupt
+        return real(configs, engine, population, divergence)
+
+    def run() -> SweepReport:
+        return run_sweep(
+            space,
+            SweepOptions(name="mine", engine=ENGINE, patience=0),
+            home=stores,
+            console=Console(file=StringIO()),
+            workers=lambda at_most: InlineWorkers(train=train),
+            model=file,
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    known = {trial.number: trial.params for trial in optuna_trials(stores.folder, "mine") if trial.params}
+    assert len(known) == 9
+    table = run().table.sort_values("trial_number")
+    assert list(table["trial_number"]) == list(range(14))
+    assert (table["outcome"] != "failed").all()
+    assert {trial.number: trial.params for trial in optuna_trials(stores.folder, "mine")}.items() >= known.items()
+    later = table["learning_rate"][6:]
+    # Of 32 decades, 6 are 19%.
+    assert ((later > 1e1) & (later < 1e7)).mean() > 0.5
