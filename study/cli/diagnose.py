@@ -46,7 +46,7 @@ def diagnose(
 ) -> None:
     """Say why the model of FILE goes to NaN, and run what may help against it.
 
-    Without FILE it is about the minimal example, as Keras trains it. A diagnosis that was interrupted goes on where it
+    Without FILE it is about the minimal example. A diagnosis that was interrupted goes on where it
     was when the same command is given again.
 
     \b
@@ -64,8 +64,7 @@ def diagnose(
         from study.diagnosis.loop import diagnose as answer
         from study.diagnosis.progress import Steps
         from study.diagnosis.record import kept_at
-        from study.diagnosis.remedies.axis import of_the_example
-        from study.diagnosis.subject import subject
+        from study.diagnosis.subject import more_remedies, subject
         from study.diagnosis.trials import Limits
         from study.report.pages.diagnosis import render
         from study.trial.environment import available_cores
@@ -74,7 +73,7 @@ def diagnose(
         home = Home.find()
         about = subject(file, run_id)
         read, event = about.file, divergence or about.divergence
-        study = study_name(name or f"diagnosis-{Path(read.name).stem}", home=home, where="--name" if name else "FILE")
+        study = study_name(name or f"diagnosis-{Path(about.name).stem}", home=home, where="--name" if name else "FILE")
         with (
             bench(read, processes=available_cores(), stop=stop, divergence=event) as place,
             Steps(plain_console(stderr=True)) as steps,
@@ -91,10 +90,10 @@ def diagnose(
                     limits=limits,
                     record=record,
                     steps=steps,
-                    more=of_the_example(config) if about.is_example else (),
+                    more=more_remedies(config),
                 )
-                page = render(found, title=f"{read.name}: {design.title(config)}")
-                record.close(found, title=read.name, page=page, interrupted=stop.is_set())
+                page = render(found, title=f"{about.name}: {design.title(config)}")
+                record.close(found, title=about.name, page=page, interrupted=stop.is_set())
         if as_json:
             import json
 

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 from study.diagnosis.remedies.base import CannotChange, Remedy
 from study.diagnosis.result import Run
 from study.models.blame import ModelError
+from study.trial.config import EXAMPLE
 from study.trial.divergence import NONFINITE, Divergence
 
 if TYPE_CHECKING:
     from study.diagnosis.case import Case
     from study.models.file import ModelFile
-    from study.trial.model_design import ModelConfig, ModelDesign
+    from study.trial.design import Configuration, Design
+    from study.trial.model_design import ModelDesign
 
 POLL_SECONDS = 0.2
 """How often it is looked whether a training has ended, or is to end."""
@@ -35,7 +37,7 @@ class Bench:
     """Where trainings are run.
 
     Attributes:
-        file: The model file.
+        file: The model file; None trains the minimal example.
         pool: Of processes.
         processes: Their number.
         told: What the training of the unchanged model says of its updates.
@@ -43,23 +45,23 @@ class Bench:
         divergence: The event that ends a training before its budget.
     """
 
-    file: ModelFile
+    file: ModelFile | None
     pool: ProcessPoolExecutor
     processes: int
     told: multiprocessing.Queue[tuple[int, float]]
     stop: Event
     divergence: Divergence = NONFINITE
 
-    def design(self) -> ModelDesign:
-        """The axes of the file, read by running it elsewhere.
+    def design(self) -> Design:
+        """The axes; those of a file are read by running it elsewhere.
 
         Raises:
             ModelError: The file cannot be run.
             KeyboardInterrupt: It is to end.
         """
-        return self._waited_for(self.pool.submit(_design, self.file))  # type: ignore[no-any-return]
+        return EXAMPLE if self.file is None else self._waited_for(self.pool.submit(_design, self.file))
 
-    def examine(self, config: ModelConfig, on_update: OnUpdate) -> Case:
+    def examine(self, config: Configuration, on_update: OnUpdate) -> Case:
         """See `study.diagnosis.examine.examine`.
 
         Raises:
@@ -69,7 +71,7 @@ class Bench:
         examined = self.pool.submit(_examine, self.file, config, self.divergence)
         return self._waited_for(examined, on_update)  # type: ignore[no-any-return]
 
-    def submit(self, config: ModelConfig, remedy: Remedy) -> Future[Run]:
+    def submit(self, config: Configuration, remedy: Remedy) -> Future[Run]:
         """Train with this change."""
         return self.pool.submit(_run, self.file, config, remedy, self.divergence)
 
@@ -82,11 +84,14 @@ class Bench:
         try:
             return future.result()
         except BrokenProcessPool as error:
-            raise ModelError(f"{self.file.name}: ends its process when it is run; is there enough memory?") from error
+            name = "the example" if self.file is None else self.file.name
+            raise ModelError(f"{name}: ends its process when it is run; is there enough memory?") from error
 
 
 @contextmanager
-def bench(file: ModelFile, *, processes: int, stop: Event, divergence: Divergence = NONFINITE) -> Iterator[Bench]:
+def bench(
+    file: ModelFile | None, *, processes: int, stop: Event, divergence: Divergence = NONFINITE
+) -> Iterator[Bench]:
     """A bench whose processes end with it, in the middle of a training too."""
     context = multiprocessing.get_context("spawn")
     told = context.Queue()
@@ -139,13 +144,24 @@ def _design(file: ModelFile) -> ModelDesign:
     return design_of(file)
 
 
-def _examine(file: ModelFile, config: ModelConfig, divergence: Divergence) -> Case:
+def _examine(file: ModelFile | None, config: Any, divergence: Divergence) -> Case:
+    def on_update(update: int, loss: float) -> None:
+        _told.put((update, loss))
+
+    if file is None:
+        from study.diagnosis import example
+
+        return example.examine(config, divergence=divergence, on_update=on_update)
     from study.diagnosis.examine import examine
 
-    return examine(file, config, divergence=divergence, on_update=lambda update, loss: _told.put((update, loss)))
+    return examine(file, config, divergence=divergence, on_update=on_update)
 
 
-def _run(file: ModelFile, config: ModelConfig, remedy: Remedy, divergence: Divergence) -> Run:
+def _run(file: ModelFile | None, config: Any, remedy: Remedy, divergence: Divergence) -> Run:
+    if file is None:
+        from study.diagnosis import example
+
+        return example.run(config, remedy, divergence=divergence)
     from study.models.prepared import prepare
     from study.models.trial import train
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import numpy as np
 from pydantic import ConfigDict
 
 from study.models.onset import ModelOnset
@@ -105,6 +107,11 @@ class Case:
         return (self.onset is not None and self.onset.update == 1) or (self.diverged and len(self.loss) == 1)
 
     @property
+    def before_any_step(self) -> bool:
+        """Whether it went wrong before any step was made: no setting of the optimizer can help then."""
+        return self.at_once and self.onset is not None and self.onset.phase in ("data", "forward", "loss")
+
+    @property
     def largest_input(self) -> float:
         return max((array.largest for array in self.arrays if array.part == "x" and array.floating), default=0.0)
 
@@ -112,3 +119,14 @@ class Case:
     def largest_target(self) -> float:
         """Of targets that are numbers and not classes."""
         return max((array.largest for array in self.arrays if array.part == "y" and array.distinct >= 20), default=0.0)
+
+
+def growth_per_timestep(sizes: Sequence[float]) -> float:
+    """Factor by which a state grows, by the slope of its logarithm over the second half of what is finite and not 0.
+
+    Args:
+        sizes: Largest magnitude at every timestep, in the order of time.
+    """
+    finite = np.array([size for size in sizes if math.isfinite(size) and size > 0])
+    half = np.log(finite[len(finite) // 2 :])
+    return float(np.exp(np.polyfit(np.arange(len(half)), half, 1)[0])) if len(half) > 2 else 1.0

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from study.diagnosis.case import HUGE, ArrayFacts, Case, RecurrentFacts
+from study.diagnosis.case import HUGE, ArrayFacts, Case, RecurrentFacts, growth_per_timestep
 from study.diagnosis.remedies.data import nonfinite_rows
 from study.diagnosis.remedies.layers import (
     BOUNDED,
@@ -180,7 +180,7 @@ def _forward(walked: Walk, model: keras.Model) -> dict[str, Any]:
             layer=name,
             activation=activation_name(cell.activation),
             bounded=activation_name(cell.activation) in BOUNDED,
-            growth=_growth(states.get(name, [])),
+            growth=growth_per_timestep(states.get(name, [])),
             largest=max((size for size in states.get(name, []) if math.isfinite(size)), default=0.0),
         )
         for name, cell in recurrent_cells(model)
@@ -196,10 +196,3 @@ def _largest(given: Any) -> float:
         if isinstance(one, tf.Tensor) and one.dtype.is_floating and one.shape.num_elements()
     ]
     return max(sizes, default=0.0) if not any(map(math.isnan, sizes)) else math.nan
-
-
-def _growth(sizes: list[float]) -> float:
-    """Factor per timestep, by the slope of the logarithm over the second half of what is finite and not 0."""
-    finite = np.array([size for size in sizes if math.isfinite(size) and size > 0])
-    half = np.log(finite[len(finite) // 2 :])
-    return float(np.exp(np.polyfit(np.arange(len(half)), half, 1)[0])) if len(half) > 2 else 1.0

@@ -15,7 +15,7 @@ from study.diagnosis.record import Record
 from study.diagnosis.remedies import LearningRate, Remedy
 from study.diagnosis.result import Concluded, Diagnosis, Tried
 from study.diagnosis.trials import Limits, Trials
-from study.trial.model_design import ModelConfig
+from study.trial.design import Configuration
 
 LEAST = 0.25
 """Weight below which a cause is not named."""
@@ -25,7 +25,7 @@ SMALLEST, LARGEST = 40, 4
 
 
 def diagnose(
-    bench: Bench, config: ModelConfig, *, limits: Limits, record: Record, steps: Steps, more: Sequence[Remedy] = ()
+    bench: Bench, config: Configuration, *, limits: Limits, record: Record, steps: Steps, more: Sequence[Remedy] = ()
 ) -> Diagnosis:
     """Why a model goes to NaN, and what holds against it.
 
@@ -46,7 +46,7 @@ def diagnose(
     began = time.monotonic()
     case = record.case
     if case is None:
-        with steps.training(config.design.model, config.updates) as on_update:
+        with steps.training(config.design.identity.get("model", "the minimal example"), config.updates) as on_update:
             case = bench.examine(config, on_update)
         record.keep_case(case)
     if case.onset is None and not case.diverged:

@@ -15,9 +15,10 @@ from pydantic import TypeAdapter
 from study.diagnosis.case import Case
 from study.diagnosis.remedies.base import Remedy
 from study.diagnosis.result import Diagnosis, Run
+from study.diagnosis.subject import EXAMPLE_NAME
+from study.trial.design import Configuration
 from study.trial.divergence import Divergence
 from study.trial.environment import versions
-from study.trial.model_design import ModelConfig
 
 if TYPE_CHECKING:
     from study.diagnosis.progress import Steps
@@ -41,18 +42,18 @@ class Record:
     def keep_case(self, case: Case) -> None:
         self.case = case
 
-    def keep(self, config: ModelConfig, remedy: Remedy, run: Run) -> None:
+    def keep(self, config: Configuration, remedy: Remedy, run: Run) -> None:
         """Keep a training that has ended."""
         self.runs[key(config, remedy)] = run
 
 
-def key(config: ModelConfig, remedy: Remedy) -> str:
+def key(config: Configuration, remedy: Remedy) -> str:
     """Tells a training from the others of its diagnosis, which differ by nothing else."""
     text = f"{remedy!r} seed={config.seed} updates={config.updates}"
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def uid(config: ModelConfig, divergence: Divergence) -> str:
+def uid(config: Configuration, divergence: Divergence) -> str:
     """Tells a diagnosis from another: the model file's text, all axes, the event, and the versions that compute."""
     known = versions()
     computing = {package: known.get(package) for package in ("tensorflow", "keras", "numpy", "study")}
@@ -71,17 +72,19 @@ class TrackedRecord(Record):
     tracked: DiagnosisRuns
 
     @classmethod
-    def open(cls, tracked: DiagnosisRuns, *, file: ModelFile, config: ModelConfig, command: str) -> TrackedRecord:
+    def open(
+        cls, tracked: DiagnosisRuns, *, file: ModelFile | None, config: Configuration, command: str
+    ) -> TrackedRecord:
         """Begin a diagnosis in MLflow, or take up one that was begun.
 
         Raises:
             UserError: The store cannot be used.
         """
         kept = tracked.open(
-            name=f"diagnosis of {file.name}",
+            name=f"diagnosis of {file.name if file else EXAMPLE_NAME}",
             tags={"command": command, **config.design.tags(config)},
             params=config.params(),
-            model=(file.name, file.text),
+            model=(file.name, file.text) if file else None,
         )
         runs = {name: Run(loss=one.loss, diverged=one.diverged, refused=one.refused) for name, one in kept.items()}
         text = tracked.case()
@@ -92,7 +95,7 @@ class TrackedRecord(Record):
         text = CASE.dump_json(case, indent=1).decode()
         self.tracked.keep_case(text, _training(case.loss, diverged=case.diverged))
 
-    def keep(self, config: ModelConfig, remedy: Remedy, run: Run) -> None:
+    def keep(self, config: Configuration, remedy: Remedy, run: Run) -> None:
         super().keep(config, remedy, run)
         came = "cannot be made" if run.refused else f"NaN at {len(run.loss)}" if run.diverged else "survived"
         self.tracked.keep(
@@ -129,8 +132,8 @@ def kept_at(
     home: Home,
     study: str,
     *,
-    file: ModelFile,
-    config: ModelConfig,
+    file: ModelFile | None,
+    config: Configuration,
     divergence: Divergence,
     command: str,
     stop: Event,
@@ -141,7 +144,7 @@ def kept_at(
     Args:
         home: The stores, which are made where they are missing.
         study: Name of the experiment.
-        file: The model file.
+        file: The model file; None of the minimal example.
         config: The trial that is diagnosed.
         divergence: The event that ends a training.
         command: The command line, for the record.

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from study.models.file import ModelFile
-from study.trial.axes import as_text
-from study.trial.config import AXES
+from study.trial.config import TrialConfig
+from study.trial.design import Configuration, Design
 from study.trial.divergence import NONFINITE, Divergence
-from study.trial.errors import UserError
-from study.trial.model_design import ModelConfig, ModelDesign
 
-EXAMPLE = Path(__file__).parent.parent / "models" / "minimal_example.py"
-"""The example as a model file."""
+if TYPE_CHECKING:
+    from study.diagnosis.remedies import Remedy
+
+EXAMPLE_NAME = "minimal_example"
+"""How records and pages name what has no file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,40 +24,43 @@ class Subject:
     """What is diagnosed.
 
     Attributes:
-        file: The model file.
-        is_example: Whether it is the minimal example.
+        file: The model file; None of the minimal example.
         values: Of the axes, where they are those of a tracked trial.
         run_id: Of that trial.
         divergence: The event that ends a training.
     """
 
-    file: ModelFile
-    is_example: bool = False
-    values: Mapping[str, Any] = field(default_factory=dict)
+    file: ModelFile | None = None
+    values: Mapping[str, Any] | None = None
     run_id: str | None = None
     divergence: Divergence = NONFINITE
 
-    def config(self, design: ModelDesign, assignments: Sequence[str]) -> ModelConfig:
+    @property
+    def name(self) -> str:
+        return EXAMPLE_NAME if self.file is None else self.file.name
+
+    def config(self, design: Design, assignments: Sequence[str]) -> Configuration:
         """The trial.
 
         Args:
-            design: The axes of the file.
+            design: Its axes.
             assignments: Axes to set, `name=value`.
 
         Raises:
-            UserError: An axis or a value that the file does not take.
+            UserError: An axis or a value that there is not.
         """
-        if self.run_id is None:
+        if self.values is None:
             return design.config(design.axes.parse_assignments(assignments), where="--set")
-        where = f"--run {self.run_id}"
-        for name, value in self.values.items():
-            if name not in design.axes and value != AXES[name].default:
-                raise UserError(
-                    f"{where}: was trained with {name}={as_text(value)}; a diagnosis trains the example by Keras 3's "
-                    f"own layers, with {name}={as_text(AXES[name].default)} alone"
-                )
-        known = {name: value for name, value in self.values.items() if name in design.axes}
-        return design.config(known, where=where)
+        return design.config(self.values, where=f"--run {self.run_id}")
+
+
+def more_remedies(config: Configuration) -> Sequence[Remedy]:
+    """What is worth a try beside the remedies of the causes: of the example those of its own page."""
+    if not isinstance(config, TrialConfig):
+        return ()
+    from study.diagnosis.remedies.axis import of_the_example
+
+    return of_the_example(config)
 
 
 def subject(file: Path | None, run_id: str | None) -> Subject:
@@ -67,17 +71,15 @@ def subject(file: Path | None, run_id: str | None) -> Subject:
     """
     if file is not None:
         return Subject(file=ModelFile.read(file, where="diagnose"))
-    example = ModelFile.read(EXAMPLE)
     if run_id is None:
-        return Subject(file=example, is_example=True)
+        return Subject()
     from study.tracking import read_run
     from study.trial.home import existing_home
 
     found = read_run(run_id, uri=existing_home().tracking_uri)
     kept = found.model
     return Subject(
-        file=example if kept is None else ModelFile(path=kept.path, text=kept.text),
-        is_example=kept is None,
+        file=None if kept is None else ModelFile(path=kept.path, text=kept.text),
         values=found.result.config.values(),
         run_id=run_id,
         divergence=found.result.divergence,

@@ -16,7 +16,7 @@ from study.diagnosis.record import Record, key
 from study.diagnosis.remedies import LearningRate, LineOfCode, Remedy
 from study.diagnosis.result import Run, Tried
 from study.sweep.progress import shown_duration
-from study.trial.model_design import ModelConfig
+from study.trial.design import Configuration
 
 SEEDS = 3
 """Trials of each remedy."""
@@ -54,7 +54,7 @@ class Trials:
     """
 
     def __init__(
-        self, bench: Bench, config: ModelConfig, *, limits: Limits, deadline: float, record: Record, steps: Steps
+        self, bench: Bench, config: Configuration, *, limits: Limits, deadline: float, record: Record, steps: Steps
     ) -> None:
         self._bench, self._config, self._limits, self._deadline = bench, config, limits, deadline
         self._record, self._steps = record, steps
@@ -126,8 +126,8 @@ class Trials:
             self._train(remedy, new)
         return [self._record.runs[one] for one in keys if one in self._record.runs]
 
-    def _train(self, remedy: Remedy, configs: Sequence[ModelConfig]) -> None:
-        waiting: dict[Future[Run], ModelConfig] = {self._bench.submit(one, remedy): one for one in configs}
+    def _train(self, remedy: Remedy, configs: Sequence[Configuration]) -> None:
+        waiting: dict[Future[Run], Configuration] = {self._bench.submit(one, remedy): one for one in configs}
         while waiting:
             for done in wait(waiting, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED).done:
                 config = waiting.pop(done)

@@ -78,7 +78,7 @@ class DiagnosisRuns:
     _parent: str = field(init=False, default="")
 
     def open(
-        self, *, name: str, tags: Mapping[str, str], params: Mapping[str, str], model: tuple[str, str]
+        self, *, name: str, tags: Mapping[str, str], params: Mapping[str, str], model: tuple[str, str] | None
     ) -> dict[str, KeptTraining]:
         """Begin the diagnosis, or take up one that was begun.
 
@@ -86,7 +86,7 @@ class DiagnosisRuns:
             name: Of the parent run.
             tags: Of the parent run.
             params: The same.
-            model: Name and text of the model file, kept as an artifact.
+            model: Name and text of the model file, kept as an artifact; None of the minimal example.
 
         Returns:
             The trainings that are there, by the keys that they were kept under.
@@ -104,7 +104,8 @@ class DiagnosisRuns:
                 self._parent = str(created.info.run_id)
             self._client.update_run(self._parent, status="RUNNING")
             self._client.log_batch(self._parent, params=[Param(key, value) for key, value in params.items()])
-            self._client.log_text(self._parent, model[1], f"{MODEL_FOLDER}/{model[0]}")
+            if model is not None:
+                self._client.log_text(self._parent, model[1], f"{MODEL_FOLDER}/{model[0]}")
             return known
         except (*STORE_ERRORS, ImportError) as error:
             raise UserError(

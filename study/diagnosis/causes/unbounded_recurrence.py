@@ -31,9 +31,10 @@ class UnboundedRecurrence(Cause):
             "with tanh in its place the same update stays finite",
         ]
         remedies: list[Remedy] = [BoundedActivation()]
-        if case.learning_rate is not None:
-            remedies.append(LearningRate(case.learning_rate, 1.5))
-        remedies += [ClipNorm(), Normalised()]
+        if not case.before_any_step:
+            remedies += [LearningRate(case.learning_rate, 1.5)] if case.learning_rate is not None else []
+            remedies.append(ClipNorm())
+        remedies.append(Normalised())
         return Finding(
             weight=0.93 if inside or case.onset.phase in ("forward", "backward") else 0.85,
             sentence=f"The recurrent state of {fastest.layer} grows from timestep to timestep, and its activation "

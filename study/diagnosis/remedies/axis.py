@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from study.diagnosis.remedies.base import CannotChange, Remedy
-from study.diagnosis.remedies.layers import BoundedActivation
 from study.trial.axes import AxisValue, as_text
 
 if TYPE_CHECKING:
     from study.models.prepared import Prepared
-    from study.trial.model_design import ModelConfig
+    from study.trial.config import TrialConfig
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,11 @@ class OtherValue(Remedy):
             raise CannotChange(f"its {self.axis} is {as_text(self.value)} already")
         return prepare(prepared.file, config.replacing(**{self.axis: self.value}))
 
+    def of_the_example(self, config: TrialConfig) -> Mapping[str, AxisValue]:
+        return changed(config, **{self.axis: self.value})
 
-def of_the_example(config: ModelConfig) -> list[Remedy]:
+
+def of_the_example(config: TrialConfig) -> list[Remedy]:
     """What the page of the minimal example names as its remedies, as values of the example's axes."""
     wanted: list[tuple[str, AxisValue]] = [
         ("batch_norm", "input"),
@@ -48,6 +51,20 @@ def of_the_example(config: ModelConfig) -> list[Remedy]:
         ("max_norm", 0.5),
         ("recurrent_dropout", 0.0),
         ("label_balance", 0.5),
-        ("timesteps", max(1, int(config["timesteps"] or 1) // 4)),
+        ("timesteps", max(1, config.timesteps // 4)),
     ]
-    return [BoundedActivation(), *(OtherValue(axis, value) for axis, value in wanted if config[axis] != value)]
+    values = config.values()
+    return [OtherValue(axis, value) for axis, value in wanted if values[axis] != value]
+
+
+def changed(config: TrialConfig, **values: AxisValue) -> Mapping[str, AxisValue]:
+    """These values, where the trial has not got them already.
+
+    Raises:
+        CannotChange: It has.
+    """
+    known = config.values()
+    if all(known[axis] == value for axis, value in values.items()):
+        told = " and ".join(f"its {axis} is {as_text(value)}" for axis, value in values.items())
+        raise CannotChange(f"{told} already")
+    return values

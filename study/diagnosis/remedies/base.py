@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from study.models.prepared import Prepared
+    from study.trial.axes import AxisValue
+    from study.trial.config import TrialConfig
 
 
 class CannotChange(Exception):
@@ -47,3 +50,11 @@ class Remedy(ABC):
         Raises:
             CannotChange: It cannot be made to this model from outside.
         """
+
+    def of_the_example(self, config: TrialConfig) -> Mapping[str, AxisValue]:
+        """The same change to a trial of the minimal example: axes and their values.
+
+        Raises:
+            CannotChange: No axis of the example makes it, or the trial is like that already.
+        """
+        raise CannotChange("no axis of the example makes it")

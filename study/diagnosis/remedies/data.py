@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from study.diagnosis.remedies.axis import changed
 from study.diagnosis.remedies.base import CannotChange, Remedy
 
 if TYPE_CHECKING:
     from study.models.data import Arrays
     from study.models.prepared import Prepared
+    from study.trial.axes import AxisValue
+    from study.trial.config import TrialConfig
 
 
 def arrays_of(prepared: Prepared) -> Arrays:
@@ -118,3 +122,6 @@ class Standardised(Remedy):
             return ((exact - mean) / np.where(deviation > 0, deviation, 1)).astype(np.float32)
 
         return prepared.with_data(standardised)
+
+    def of_the_example(self, config: TrialConfig) -> Mapping[str, AxisValue]:
+        return changed(config, input_mean=0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ from study.diagnosis.remedies.base import CannotChange, Remedy
 
 if TYPE_CHECKING:
     from study.models.prepared import Prepared
+    from study.trial.axes import AxisValue
+    from study.trial.config import TrialConfig
 
 BOUNDED = frozenset(("tanh", "sigmoid", "hard_sigmoid", "softsign", "hard_tanh", "relu6", "softmax", "log_sigmoid"))
 """Activations whose values stay within bounds, or grow to one side no faster than a bounded one."""
@@ -101,6 +103,11 @@ class BoundedActivation(Remedy):
         if not bound_activations(prepared.model):
             raise CannotChange("its recurrent layers have bounded activations already")
         return prepared
+
+    def of_the_example(self, config: TrialConfig) -> Mapping[str, AxisValue]:
+        if config.activation in BOUNDED:
+            raise CannotChange("its recurrent layers have bounded activations already")
+        return {"activation": "tanh"}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ from study.diagnosis.remedies.base import CannotChange, Remedy
 
 if TYPE_CHECKING:
     from study.models.prepared import Prepared
+    from study.trial.axes import AxisValue
+    from study.trial.config import TrialConfig
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,9 @@ class LearningRate(Remedy):
             raise CannotChange("its learning rate follows a schedule") from error
         return prepared
 
+    def of_the_example(self, config: TrialConfig) -> Mapping[str, AxisValue]:
+        return {"learning_rate": self.value}
+
 
 @dataclass(frozen=True)
 class ClipNorm(Remedy):
@@ -61,6 +67,11 @@ class ClipNorm(Remedy):
         none = dict.fromkeys(CLIPPING, 0.0)
         set_clipping(prepared.model, none | {"clipnorm": self.value}, name=prepared.file.name)
         return prepared
+
+    def of_the_example(self, config: TrialConfig) -> Mapping[str, AxisValue]:
+        if config.clipnorm is not None and config.clipnorm <= self.value:
+            raise CannotChange(f"its clipnorm is {config.clipnorm:g} already")
+        return {"clipnorm": self.value}
 
 
 @dataclass(frozen=True)
