@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from study.diagnosis.subject import Subject, subject
 from study.models.file import ModelFile
 from study.trial.axes import Axes, Axis
-from study.trial.errors import UserError
+from study.trial.config import EXAMPLE, TrialConfig
 from study.trial.model_design import ModelDesign
 from tests.cli.conftest import Cli
 
@@ -39,14 +37,13 @@ def test_a_file_that_is_not_there_and_a_page_that_cannot_be_written_are_refused_
 
 def test_without_a_file_it_is_about_the_minimal_example() -> None:
     found = subject(None, None)
-    assert found.is_example
-    assert found.file.name == "minimal_example.py"
+    assert found.file is None
+    assert found.config(EXAMPLE, ("units=8", "activation=selu")) == TrialConfig(units=8, activation="selu")
 
 
-def test_a_tracked_trial_is_diagnosed_as_it_was_trained_or_not_at_all() -> None:
+def test_a_tracked_trial_is_diagnosed_as_it_was_trained() -> None:
     file = ModelFile(path="m.py", text="")
-    known = Subject(file=file, run_id="abc", values={"seed": 7, "updates": 40, "semantics": "keras-3"})
+    known = Subject(file=file, run_id="abc", values={"seed": 7, "updates": 40})
     assert known.config(DESIGN, ()).values() == {"seed": 7, "updates": 40}
-    other = Subject(file=file, run_id="abc", values={"seed": 7, "updates": 40, "semantics": "keras-2.2.4"})
-    with pytest.raises(UserError, match=r"--run abc: was trained with semantics=keras-2\.2\.4"):
-        other.config(DESIGN, ())
+    old = TrialConfig(seed=7, semantics="keras-2.2.4")
+    assert Subject(run_id="abc", values=old.values()).config(EXAMPLE, ()) == old

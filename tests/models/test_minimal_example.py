@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,9 @@ from study.models.file import ModelFile
 from study.models.signature import design_of
 from study.models.trial import run
 from study.trial.config import AXES, TrialConfig
-from tests.conftest import ROOT
 
 SIZE = {"units": 6, "timesteps": 12, "features": 3, "batch_size": 8, "updates": 6}
-FILE = ModelFile.read(ROOT / "study" / "models" / "minimal_example.py")
+FILE = ModelFile.read(Path(__file__).parent / "minimal_example.py")
 
 TRIALS = [(1, 0.3), (2, 1.0)]
 """Seed and learning rate."""
