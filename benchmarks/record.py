@@ -27,7 +27,8 @@ from typing import Any, get_args
 import pandas as pd
 import yaml
 
-from study.analysis.table import as_results, write_results
+from study.analysis.table import as_results, columns_of, write_results
+from study.analysis.table_axes import axes_of
 from study.claims.contrast import Arm, Contrast, Scale, seeds_of
 from study.claims.file import find_claims, load_claims
 from study.claims.remedies import ranked_remedies
@@ -57,6 +58,8 @@ class Recording:
     name: str
     commands: tuple[str, ...]
     note: str = ""
+    outcomes_alone: bool = False
+    """Whether only axes and outcome of a trial are shipped: of thousands of trials the rest is large."""
 
 
 RECORDINGS = (
@@ -78,6 +81,24 @@ RECORDINGS = (
     Recording(
         name="mre-keras-2.2.4",
         commands=("study sweep mre --name mre-keras-2.2.4 --set semantics=keras-2.2.4 --no-anatomy --workers 2",),
+    ),
+    Recording(
+        name="atlas",
+        commands=("study sweep atlas --no-anatomy --workers 2",),
+        note="Outcomes alone are shipped.",
+        outcomes_alone=True,
+    ),
+    Recording(
+        name="atlas_zoom",
+        commands=("study sweep atlas_zoom --no-anatomy --workers 2",),
+        note="Outcomes alone are shipped.",
+        outcomes_alone=True,
+    ),
+    Recording(
+        name="atlas_seeds",
+        commands=("study sweep atlas_seeds --no-anatomy --workers 2",),
+        note="Outcomes alone are shipped.",
+        outcomes_alone=True,
     ),
     Recording(
         name="claims-full",
@@ -117,7 +138,10 @@ def collect(recording: Recording, *, home: Path, folder: Path) -> bool:
     sweep = read_sweep(uri=uri, study=recording.name)
     assert sweep is not None
     table = as_results(read_results(uri=uri, study=recording.name), where=recording.name)
-    write_results(table, folder / f"{recording.name}.parquet")
+    shipped = table
+    if recording.outcomes_alone:
+        shipped = table[[column.name for column in columns_of(axes_of(table)) if column.required]]
+    write_results(shipped, folder / f"{recording.name}.parquet")
     for ending, name in PARTS.items():
         part = read_kept(uri=uri, study=recording.name, name=name)
         if part is not None:

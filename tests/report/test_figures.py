@@ -10,11 +10,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.collections import PathCollection
+from matplotlib.collections import PathCollection, QuadMesh
+from matplotlib.colors import to_rgba
 from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from scipy.stats import fisk, lognorm, weibull_min
 
+from study.analysis.boundary.atlas import Atlas, atlas
 from study.analysis.boundary.critical_value import critical_values
 from study.analysis.boundary.phase_diagram import phase_diagram
 from study.analysis.findings import findings
@@ -25,6 +27,7 @@ from study.analysis.survival.first_update import first_update
 from study.analysis.survival.kaplan_meier import kaplan_meier, survival_curve
 from study.analysis.survival.scaling import scaling
 from study.analysis.survival.two_parts import two_parts
+from study.report.figures.atlas import SURVIVED_COLOUR, TIMES, atlas_figure
 from study.report.figures.claims import claims_figure
 from study.report.figures.critical import critical_figure
 from study.report.figures.differences import differences_figure
@@ -304,3 +307,50 @@ def test_claims_without_trials_give_words_and_others_a_mark_at_their_share() -> 
     figure = drawn(claims_figure(pd.DataFrame([row, {**row, "contrast": "C2", "observations": 0}])))
     marks = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert [float(np.ravel(line.get_xdata())[0]) for line in marks] == [0.75]
+
+
+def picture(*seeds: int, low: float = 1e-3, high: float = 1e-1) -> Atlas:
+    """NaN at update 1 + 0.3 / rate + the seed; the budget is 60."""
+    rates, rate_count = np.geomspace(low, high, 30), 30
+    dropout, rate, seed = (
+        part.ravel() for part in np.meshgrid(np.linspace(0, 0.9, rate_count), rates, seeds, indexing="ij")
+    )
+    table = results_table(1 + 0.3 / rate + seed, learning_rate=rate, recurrent_dropout=dropout, seed=seed)
+    return atlas(table, x="learning_rate", y="recurrent_dropout")
+
+
+def test_an_atlas_shows_times_as_colour_and_survivors_as_none() -> None:
+    whole = picture(1)
+    figure = drawn(atlas_figure(whole, zoom=picture(1, low=4e-3, high=8e-3), seeds=picture(2, 3, 4)))
+    first, second, third, counts = figure.axes[:4]
+    assert [axes.get_title(loc="left") for axes in (first, second, third)] == [
+        "one seed",
+        "the frame at left, one seed",
+        "mean of 3 seeds",
+    ]
+    (mesh,) = [part for part in first.collections if isinstance(part, QuadMesh)]
+    shown = np.ma.masked_array(mesh.get_array()).reshape(30, 30)
+    assert (np.ma.getmaskarray(shown) == ~whole.diverged).all()
+    assert (shown[0].compressed() == whole.mean_time[0][whole.diverged[0]]).all()
+    assert first.get_facecolor() == to_rgba(SURVIVED_COLOUR)
+    legend = [text.get_text() for text in counts.get_legend().get_texts()]
+    assert legend[0].startswith("the whole: 1.0")
+    assert legend[1].startswith("the zoom: 1.0")
+
+
+def test_the_colours_of_an_atlas_keep_their_order_in_grey_and_end_far_from_white() -> None:
+    # Luminance by ITU-R BT.709, of colours without their gamma.
+    colours = np.array([TIMES(share)[:3] for share in np.linspace(0, 1, 64)])
+    grey = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+    assert (np.diff(grey) < 0).all()
+    # A contrast of 4.5 to 1 with white is what WCAG 2.1 asks of text.
+    assert 1.05 / (grey[-1] + 0.05) > 4.5
+
+
+def test_an_atlas_of_one_seed_alone_says_what_its_pixels_are() -> None:
+    drawing = atlas_figure(picture(1))
+    assert drawing.caption.startswith(
+        "Each pixel is a trial, 30 by 30: its colour is the update of NaN, white trials survived their 60 updates. "
+        "Dimension of the edge by box counting: of the whole 1.0"
+    )
+    assert len([axes for axes in drawn(drawing).axes if axes.get_visible()]) == 3  # the colours' scale is one
