@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from study.models.file import ModelFile
-from study.models.prepared import prepare, start_anew
+from study.models.prepare import prepare, start_anew
 from study.models.signature import design_of
-from study.models.trial import train
+from study.models.training import train
 from study.trial.environment import machine, versions
 from study.trial.model_design import ModelConfig
 

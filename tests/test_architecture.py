@@ -168,7 +168,7 @@ def test_other_rooms_take_from_tracking_its_public_names_alone() -> None:
 
 def test_a_watch_leaves_the_settings_of_tensorflow_as_the_user_has_them() -> None:
     """`study.engine.runtime` makes operations deterministic when it is imported."""
-    reached, queue = set(), ["study.report.watch"]
+    reached, queue = set(), ["study.report.watch", "study.diagnosis.session"]
     while queue:
         module = queue.pop()
         reached.add(module)

@@ -3,6 +3,8 @@ from __future__ import annotations
 import ast
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,20 @@ def test_the_example_space_parses() -> None:
 def test_every_file_the_readme_names_is_there() -> None:
     for name in re.findall(r"`((?:study|notebooks|benchmarks)/[\w/.]+)`|\]\(([\w/.]+)\)", README):
         assert (ROOT / (name[0] or name[1])).exists(), name
+
+
+def test_the_session_that_the_readme_shows_says_what_it_prints() -> None:
+    session = r"```python\n(import keras\n.*?watch\.diagnose.*?)```\n\nprints.*?\n\n((?:> [^\n]*\n)+)"
+    shown = re.search(session, README, re.DOTALL)
+    assert shown is not None
+    before = "import tensorflow as tf\ntf.random.normal((9, 9)) @ tf.random.normal((9, 9))\n"
+    after = "import sys\nassert 'study.engine.runtime' not in sys.modules\n"
+    run = subprocess.run(
+        [sys.executable, "-c", before + shown[1] + after], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert " ".join(shown[2].replace("> ", "").split()) in run.stdout
+    assert "Less likely" in run.stdout
 
 
 def test_the_model_file_that_the_readme_shows_is_the_one_of_the_notebook_and_says_what_it_answers() -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -14,7 +13,8 @@ from queue import Empty
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from study.diagnosis.remedies.base import CannotChange, Remedy
+from study.diagnosis.place import OnUpdate
+from study.diagnosis.remedies.base import Remedy
 from study.diagnosis.result import Run
 from study.models.blame import ModelError
 from study.trial.config import EXAMPLE
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.2
 """How often it is looked whether a training has ended, or is to end."""
-
-OnUpdate = Callable[[int, float], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,8 +116,9 @@ _told: multiprocessing.Queue[tuple[int, float]]
 
 
 def _begin(told: multiprocessing.Queue[tuple[int, float]]) -> None:
-    """Leave Ctrl-C to the command, drop what the user's code prints, and end when the command does."""
+    """Leave Ctrl-C to the command, drop what the user's code prints, end with the command, set TensorFlow up."""
     import signal
+    from importlib import import_module
     from threading import Thread
 
     global _told
@@ -129,6 +128,7 @@ def _begin(told: multiprocessing.Queue[tuple[int, float]]) -> None:
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     Thread(target=_end_with_parent, daemon=True).start()
+    import_module("study.engine.runtime")  # before anything else gets hold of TensorFlow
 
 
 def _end_with_parent() -> None:
@@ -162,18 +162,7 @@ def _run(file: ModelFile | None, config: Any, remedy: Remedy, divergence: Diverg
         from study.diagnosis import example
 
         return example.run(config, remedy, divergence=divergence)
-    from study.models.prepared import prepare
-    from study.models.trial import train
+    from study.diagnosis.changed import train_changed
+    from study.models.prepare import prepare
 
-    began = time.perf_counter()
-    try:
-        prepared = remedy.apply(prepare(file, config))
-        prepared.model.make_train_function(force=True)
-        trained = train(prepared, divergence=divergence, locate=False)
-    except (CannotChange, ModelError) as error:
-        return Run(loss=(), diverged=True, refused=str(error))
-    except Exception as error:  # of the user's own layers, which may take no such change
-        return Run(loss=(), diverged=True, refused=f"it cannot be made: {type(error).__name__}: {error}"[:300])
-    # A weight that is not finite has spoiled a training whose loss does not show it yet.
-    spoiled = trained.diverged or trained.event is not None
-    return Run(loss=trained.loss, diverged=spoiled, seconds=time.perf_counter() - began)
+    return train_changed(lambda: prepare(file, config), remedy, divergence=divergence)

@@ -79,6 +79,7 @@ class Case:
         largest_output: Largest finite magnitude of a layer's output in the forward pass of the update.
         same_update: What the same update did with something changed: `float32`, `bounded`, `sample_left_out`,
             `smaller_weights` -> whether it stayed finite.
+        again: Whether the same training went wrong once more when it was begun again; None where that was not tried.
         seconds: Per update, compiling aside.
         seconds_before: From the start to the end of the first update.
     """
@@ -98,6 +99,7 @@ class Case:
     recurrent: tuple[RecurrentFacts, ...] = ()
     largest_output: float = 0.0
     same_update: Mapping[str, bool] = field(default_factory=dict)
+    again: bool | None = None
     seconds: float = 0.0
     seconds_before: float = 0.0
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from study.diagnosis.bench import Bench
 from study.diagnosis.case import Case
 from study.diagnosis.causes import CAUSES, Finding
+from study.diagnosis.place import Place
 from study.diagnosis.progress import Steps
 from study.diagnosis.ranking import ranked
 from study.diagnosis.record import Record
@@ -16,6 +17,7 @@ from study.diagnosis.remedies import LearningRate, Remedy
 from study.diagnosis.result import Concluded, Diagnosis, Tried
 from study.diagnosis.trials import Limits, Trials
 from study.trial.design import Configuration
+from study.trial.outcome import far_above
 
 LEAST = 0.25
 """Weight below which a cause is not named."""
@@ -23,9 +25,14 @@ LEAST = 0.25
 SMALLEST, LARGEST = 40, 4
 """A remedy runs to this many updates at least, or so many times the updates to NaN, within the budget."""
 
+NOT_AGAIN = (
+    "begun again from the same weights, without the callbacks of fit and with the rows in another order, the unchanged "
+    "model stayed finite for {} updates: that a remedy does proves little"
+)
+
 
 def diagnose(
-    bench: Bench, config: Configuration, *, limits: Limits, record: Record, steps: Steps, more: Sequence[Remedy] = ()
+    bench: Place, config: Configuration, *, limits: Limits, record: Record, steps: Steps, more: Sequence[Remedy] = ()
 ) -> Diagnosis:
     """Why a model goes to NaN, and what holds against it.
 
@@ -52,7 +59,7 @@ def diagnose(
     if case.onset is None and not case.diverged:
         return _healthy(case)
     findings = _findings(case)
-    budget = min(config.updates, max(SMALLEST, LARGEST * len(case.loss)))
+    budget = budget_of(config, case)
     remedies = _remedies(findings, case)
     named = {remedy.key for remedy in remedies}
     remedies += [remedy for remedy in more if remedy.key not in named]
@@ -67,6 +74,8 @@ def diagnose(
     steps.say(trials.cost(remedies, case))
     tried = trials.run(remedies)
     concluded = _concluded(findings, tried) or [_unknown(case)]
+    if case.again is False:
+        concluded[0] = replace(concluded[0], evidence=(*concluded[0].evidence, NOT_AGAIN.format(budget)))
     return Diagnosis(
         diverged=case.diverged,
         loss=case.loss,
@@ -75,6 +84,11 @@ def diagnose(
         also=concluded[1:],
         remedies=ranked(tried.values()),
     )
+
+
+def budget_of(config: Configuration, case: Case) -> int:
+    """Updates of a training with a remedy."""
+    return min(config.updates, max(SMALLEST, LARGEST * len(case.loss)))
 
 
 def _findings(case: Case) -> dict[str, Finding]:
@@ -121,14 +135,20 @@ def _unknown(case: Case) -> Concluded:
 
 def _healthy(case: Case) -> Diagnosis:
     """Nothing goes wrong: say what was measured, and call a loss that rose and came back a spike."""
-    losses = case.loss
+    losses = [loss for loss in case.loss if math.isfinite(loss)]
+    if not losses:
+        return Diagnosis(
+            diverged=False, loss=case.loss, onset=None, cause=None, also=(), remedies=(), healthy="No loss is known."
+        )
     typical = sorted(losses)[len(losses) // 2]
     highest = max(range(len(losses)), key=losses.__getitem__)
-    words = (
-        f"Nothing stopped being finite in {len(losses)} updates; the loss went from {losses[0]:.4g} to {losses[-1]:.4g}"
-    )
-    if losses[highest] > 10 * abs(typical) and highest < len(losses) - 1 and losses[-1] < losses[highest] / 5:
+    words = f"Nothing stopped being finite in {len(case.loss)} updates; "
+    words += f"the loss went from {losses[0]:.4g} to {losses[-1]:.4g}"
+    came_back = losses[-1] < max(10 * abs(losses[0]), 10 * abs(typical)) and losses[-1] < losses[highest] / 5
+    if losses[-1] > far_above(losses[0]):
+        words += ", which is an explosion that has not overflowed yet: a lower learning rate is worth a try"
+    elif losses[highest] > 10 * abs(typical) and highest < len(losses) - 1 and came_back:
         words += f", with a spike of {losses[highest]:.4g} at update {highest + 1} that came back"
     distance = math.log10(3.4e38 / max(max(map(abs, losses)), 1e-30))
     words += f"; its largest value was {distance:.0f} powers of ten from an overflow of float32."
-    return Diagnosis(diverged=False, loss=losses, onset=None, cause=None, also=(), remedies=(), healthy=words)
+    return Diagnosis(diverged=False, loss=case.loss, onset=None, cause=None, also=(), remedies=(), healthy=words)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from study.models.onset import ModelOnset
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +132,7 @@ class Concluded:
         return {"id": self.id, "sentence": self.sentence, "evidence": list(self.evidence)}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Diagnosis:
     """The answer.
 
@@ -155,6 +158,42 @@ class Diagnosis:
     def time_to_nan(self) -> int | None:
         """Number of the first update whose loss was the event; None where none was."""
         return len(self.loss) if self.diverged else None
+
+    @property
+    def answer(self) -> str:
+        """The cause and what to change, in a sentence or two."""
+        if self.cause is None:
+            return self.healthy or ""
+        best = self.remedies[0] if self.remedies else None
+        if best is None:
+            helps = ""
+        elif best.holds:
+            helps = f" What to change: {best.change}. All {len(best.runs)} seeds then stayed finite."
+        elif any(one.runs for one in self.remedies):
+            helps = f" What may help: {best.change}. No change that was run held with every seed."
+        else:
+            helps = f" What to write: {best.change}."
+        return self.cause.sentence + helps
+
+    @property
+    def table(self) -> pandas.DataFrame:
+        """A row a remedy, best first."""
+        import pandas
+
+        return pandas.DataFrame([one.as_dict() | {"note": one.note} for one in self.remedies])
+
+    def __repr__(self) -> str:
+        return f"<Diagnosis {'healthy' if self.cause is None else self.cause.id}: {self.answer}>"
+
+    def __str__(self) -> str:
+        if self.cause is None:
+            return self.answer
+        facts = [f"  - {fact}" for fact in self.cause.evidence]
+        others = [f"Less likely: {other.sentence} ({other.id})" for other in self.also]
+        rows = [("change", "survived", "updates", "loss", ""), *(one.cells for one in self.remedies)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        return "\n".join([f"{self.cause.sentence} ({self.cause.id})", *facts, *others, "", *table])
 
     def as_dict(self) -> dict[str, Any]:
         """As the JSON has it."""

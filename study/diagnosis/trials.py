@@ -9,8 +9,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 
-from study.diagnosis.bench import POLL_SECONDS, Bench
+from study.diagnosis.bench import POLL_SECONDS
 from study.diagnosis.case import Case
+from study.diagnosis.place import Place
 from study.diagnosis.progress import Steps
 from study.diagnosis.record import Record, key
 from study.diagnosis.remedies import LearningRate, LineOfCode, Remedy
@@ -54,7 +55,7 @@ class Trials:
     """
 
     def __init__(
-        self, bench: Bench, config: Configuration, *, limits: Limits, deadline: float, record: Record, steps: Steps
+        self, bench: Place, config: Configuration, *, limits: Limits, deadline: float, record: Record, steps: Steps
     ) -> None:
         self._bench, self._config, self._limits, self._deadline = bench, config, limits, deadline
         self._record, self._steps = record, steps

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 
 from study.models.file import ModelFile
-from study.models.prepared import prepare
+from study.models.prepare import prepare
 from study.models.snapshots import anatomy_of_updates
-from study.models.trial import result_of, train
+from study.models.training import train
+from study.models.trial import result_of
 from study.trial.anatomy import TrialAnatomy
 from study.trial.divergence import NONFINITE, Divergence
 from study.trial.model_design import ModelConfig

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+import keras
 import numpy as np
+import tensorflow as tf
 from keras.src.trainers.data_adapters import array_data_adapter
 
-from study.engine.runtime import keras, tf
 from study.models.blame import ModelError
 
 Structure: TypeAlias = Any
@@ -34,11 +35,13 @@ class Arrays:
         parts: `(x,)`, `(x, y)` or `(x, y, sample_weight)`, each a structure of arrays as the user gave them.
         batch_size: Rows of an update; the last batch of an epoch has those that are left.
         seed: Of the order of the rows.
+        shuffled: Whether every epoch has an order of its own; else it is that of the arrays.
     """
 
     parts: tuple[Structure, ...]
     batch_size: int
     seed: int
+    shuffled: bool = True
 
     @property
     def rows(self) -> int:
@@ -71,6 +74,8 @@ class Arrays:
 
     def _order(self, epoch: Any) -> Any:
         rows = tf.range(self.rows, dtype=tf.int64)
+        if not self.shuffled:
+            return rows
         return tf.random.experimental.stateless_shuffle(rows, seed=tf.stack([tf.constant(self.seed, tf.int64), epoch]))
 
     def rows_of(self, update: int) -> np.ndarray:

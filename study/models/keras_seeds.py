@@ -35,3 +35,8 @@ def draw_them_apart() -> None:
     """Let Keras draw from a generator of its own from here on; a seed gives the same draws as before."""
     if not isinstance(seed_generator.python_random, _Draws):
         seed_generator.python_random = rng_utils.random = _Draws()
+
+
+def seed_draws(seed: int) -> None:
+    """Seed what Keras draws those seeds from, and nothing of TensorFlow's."""
+    seed_generator.python_random.seed(seed)

@@ -15,6 +15,9 @@ from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 
 from study.models.moment import Batch
 
+DataAdapter: TypeAlias = Any
+"""What Keras makes of the data that `fit` is given."""
+
 Arrays: TypeAlias = Any
 """As `fit` was given them: x, or (x, y), or (x, y, sample_weight), each an array or a structure of them."""
 
@@ -22,18 +25,22 @@ BLOCK = 4096
 """Bytes of a row that are compared at a time."""
 
 
-def arrays_of_fit() -> Arrays | None:
-    """The arrays of the `fit` that calls this; None where it trains from a stream of batches.
+def adapter_of_fit() -> DataAdapter | None:
+    """What Keras made of the data of the `fit` that calls this; None where that is not found.
 
-    Keras gives them to no callback, but they are in the frame of `fit`.
+    Keras gives the data to no callback, but they are in the frame of `fit`.
     """
     frame = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_name == "fit" and "epoch_iterator" in frame.f_locals:
-            adapter = getattr(frame.f_locals["epoch_iterator"], "data_adapter", None)
-            return adapter._inputs if isinstance(adapter, ArrayDataAdapter) else None
+            return getattr(frame.f_locals["epoch_iterator"], "data_adapter", None)
         frame = frame.f_back  # type: ignore[assignment]
     return None
+
+
+def arrays_of(adapter: DataAdapter | None) -> Arrays | None:
+    """The arrays that `fit` was given; None of a stream of batches."""
+    return adapter._inputs if isinstance(adapter, ArrayDataAdapter) else None
 
 
 def rows_of(sample: int, batch: Batch, arrays: Arrays) -> Sequence[int]:

@@ -9,7 +9,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from study.engine.runtime import keras
+import keras
+
 from study.models.blame import ModelError
 
 CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")

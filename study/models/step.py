@@ -58,25 +58,29 @@ class WatchedStep:
         model: Compiled. Its `train_function` is made where it has none.
         each_loss: Set the model's metrics to zero before every update, as `train_on_batch` does, and keep the loss of
             every update. Without it the logs are those of `fit`: means over the epoch so far.
+        keeps_start: Keep what the first update started from.
 
     Attributes:
         original: Keras's function, which does the updates.
         updates: How many have been done.
         moment: What the last update started from; None before the first.
         before: What the update before that started from; None where that is not kept, since a call did several.
+        start: What the first update started from, without its batch, where `keeps_start`.
         event: The first update that was not finite; None so far. No update is done after it.
         losses: The loss of every update, where `each_loss`.
     """
 
-    def __init__(self, model: Model, *, each_loss: bool = False) -> None:
+    def __init__(self, model: Model, *, each_loss: bool = False, keeps_start: bool = False) -> None:
         model.make_train_function()
         self.model = model
         self.original: Callable[[Iterator[Any]], Logs] = model.train_function
         self.each_loss = each_loss
+        self.keeps_start = keeps_start
         self.losses: list[float] = []
         self.updates = 0
         self.moment: Moment | None = None
         self.before: Moment | None = None
+        self.start: Moment | None = None
         self.event: Event | None = None
         self._state: list[Variable] | None = None
         self._execute = self._updates
@@ -87,7 +91,8 @@ class WatchedStep:
 
     def start_over(self) -> None:
         """Count from the first update again, for another training of the same compiled model."""
-        self.losses, self.updates, self.moment, self.before, self.event = [], 0, None, None, None
+        self.losses, self.updates, self.event = [], 0, None
+        self.moment = self.before = self.start = None
 
     @property
     def variables(self) -> Sequence[Variable]:
@@ -110,6 +115,7 @@ class WatchedStep:
             return self.original(iterator)
         if self._state is None and not self.model.run_eagerly:
             self._state = self._traced_state(iterator)
+        self._keep_start()
         done, last, losses = self._execute(iterator)
         number = int(done)
         if number == 0:
@@ -133,6 +139,11 @@ class WatchedStep:
         """What the last update left, with its batch: an update more of the same samples starts from it."""
         assert self.moment is not None
         return now(self.variables, update=self.updates + 1, batch=self.moment.batch)
+
+    def _keep_start(self) -> None:
+        """As soon as the variables are known, and before the first update."""
+        if self.keeps_start and self.start is None and self._state is not None:
+            self.start = now(self._state, update=1)
 
     def _traced_state(self, iterator: Iterator[Any]) -> list[Variable]:
         """The variables of the update's graph.
@@ -182,6 +193,7 @@ class WatchedStep:
     def _update(self, batch: Batch) -> tuple[Logs, Batch, Sequence[Tensor], Tensor]:
         if self._state is None:
             self._state = trained_state(self.model, batch=batch)
+            self._keep_start()
         values = tuple(variable.read_value() for variable in self._state)
         if self.each_loss:
             self.model.reset_metrics()

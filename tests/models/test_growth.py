@@ -12,9 +12,11 @@ import tensorflow as tf
 from study.models.data import Arrays
 from study.models.file import ModelFile
 from study.models.growth import _plain, growth_rate
-from study.models.prepared import Prepared, prepare
+from study.models.prepare import prepare
+from study.models.prepared import Prepared
 from study.models.signature import design_of
-from study.models.trial import Trained, run_trial, train
+from study.models.training import Trained, train
+from study.models.trial import run_trial
 from study.trial.growth import Growth, kept_updates
 from study.trial.result import TrialResult
 from tests.models.files import BUILD, DATA, file_of

@@ -12,9 +12,10 @@ import pytest
 from study.engine.runtime import keras
 from study.models.data import Arrays
 from study.models.file import ModelFile
-from study.models.prepared import prepare, start_anew
+from study.models.prepare import prepare, start_anew
 from study.models.signature import design_of
-from study.models.trial import run, train
+from study.models.training import train
+from study.models.trial import run
 from study.trial.divergence import LossAbove
 from study.trial.model_design import ModelConfig
 from study.trial.model_sentence import verdict

@@ -32,12 +32,14 @@ class OtherValue(Remedy):
         return self.key
 
     def apply(self, prepared: Prepared) -> Prepared:
-        from study.models.prepared import prepare
+        from study.models.prepare import prepare
 
-        config = prepared.config
+        config, file = prepared.config, prepared.file
+        if file is None:
+            raise CannotChange("there is no model file that could build it with another value")
         if config[self.axis] == self.value:
             raise CannotChange(f"its {self.axis} is {as_text(self.value)} already")
-        return prepare(prepared.file, config.replacing(**{self.axis: self.value}))
+        return prepare(file, config.replacing(**{self.axis: self.value}))
 
     def of_the_example(self, config: TrialConfig) -> Mapping[str, AxisValue]:
         return changed(config, **{self.axis: self.value})

@@ -33,7 +33,7 @@ def arrays_of(prepared: Prepared) -> Arrays:
 
 def nonfinite_rows(data: Arrays) -> np.ndarray:
     """Numbers of the rows that have a number that is not finite, (rows,)."""
-    from study.engine.runtime import keras
+    from study.models.libraries import keras
 
     bad = np.zeros(data.rows, dtype=bool)
     for leaf in keras.tree.flatten(data.parts):

@@ -37,7 +37,7 @@ def activation_name(function: Any) -> str:
 
 def bound_activations(model: Any) -> bool:
     """Put tanh into every recurrent layer whose activation has no bound; whether there was one."""
-    from study.engine.runtime import keras
+    from study.models.libraries import keras
 
     unbounded = [cell for _, cell in recurrent_cells(model) if activation_name(cell.activation) not in BOUNDED]
     for cell in unbounded:
@@ -47,7 +47,7 @@ def bound_activations(model: Any) -> bool:
 
 def compute_in_float32(model: Any) -> None:
     """Let every layer compute in float32, whatever its weights are."""
-    from study.engine.runtime import keras
+    from study.models.libraries import keras
 
     for layer in model._flatten_layers():
         layer.dtype_policy = keras.DTypePolicy("float32")
@@ -160,11 +160,10 @@ class Normalised(Remedy):
         return f"{self.layer}() before every recurrent layer"
 
     def apply(self, prepared: Prepared) -> Prepared:
-        from study.engine.runtime import keras
+        from study.models.libraries import keras
 
         model = prepared.model
-        if not getattr(model, "inputs", None):
-            raise CannotChange("it is no graph of layers that could be rewired from outside")
+        check_graph(model)
         inserted: list[str] = []
 
         def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
@@ -195,10 +194,11 @@ class FromLogits(Remedy):
         return "activation=None in the last layer and Keras's cross-entropy with from_logits=True"
 
     def apply(self, prepared: Prepared) -> Prepared:
-        from study.engine.runtime import keras
         from study.models.data import Arrays
+        from study.models.libraries import keras
 
         model, data = prepared.model, prepared.data
+        check_graph(model)
         last = model.layers[-1]
         name = activation_name(getattr(last, "activation", None))
         if name not in ("softmax", "sigmoid") or len(model.outputs) != 1:
@@ -215,7 +215,22 @@ class FromLogits(Remedy):
         else:
             loss = losses.SparseCategoricalCrossentropy(from_logits=True)
         last.activation = keras.activations.linear
-        return replace(prepared, model=compiled_like(model, model, loss=loss))
+        same_layers = keras.Model(model.inputs, model.outputs)
+        return replace(prepared, model=compiled_like(same_layers, model, loss=loss))
+
+
+def check_graph(model: Any) -> None:
+    """Whether another model can be made of the layers of this one.
+
+    Raises:
+        CannotChange: Its layers are no graph, or it has a training step of its own.
+    """
+    from study.models.libraries import keras
+
+    if not getattr(model, "inputs", None):
+        raise CannotChange("it is no graph of layers that could be rewired from outside")
+    if any(getattr(type(model), own) is not getattr(keras.Model, own) for own in ("train_step", "compute_loss")):
+        raise CannotChange("it has a training step of its own, which another graph of its layers would not have")
 
 
 def compiled_like(model: Any, other: Any, *, loss: Any = None) -> Any:

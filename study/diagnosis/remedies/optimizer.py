@@ -40,7 +40,7 @@ class LearningRate(Remedy):
         from study.models.settings import set_learning_rate
 
         try:
-            set_learning_rate(prepared.model, self.value, name=prepared.file.name)
+            set_learning_rate(prepared.model, self.value, name=prepared.name)
         except ModelError as error:
             raise CannotChange("its learning rate follows a schedule") from error
         return prepared
@@ -65,7 +65,7 @@ class ClipNorm(Remedy):
         from study.models.settings import CLIPPING, set_clipping
 
         none = dict.fromkeys(CLIPPING, 0.0)
-        set_clipping(prepared.model, none | {"clipnorm": self.value}, name=prepared.file.name)
+        set_clipping(prepared.model, none | {"clipnorm": self.value}, name=prepared.name)
         return prepared
 
     def of_the_example(self, config: TrialConfig) -> Mapping[str, AxisValue]:

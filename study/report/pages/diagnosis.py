@@ -19,23 +19,10 @@ def render(found: Diagnosis, *, title: str) -> str:
     cause = found.cause
     return template("diagnosis.html.j2").render(
         title=title,
-        answers=_answers(found),
+        answers=[found.answer, *(() if found.onset is None else [sentence(found.onset)])],
         facts=() if cause is None else cause.evidence,
         drawing=remedies_figure(found),
         remedies=[one.cells for one in found.remedies],
         others=found.also,
         seeds=SEEDS,
     )
-
-
-def _answers(found: Diagnosis) -> list[str]:
-    """The cause, what to change, and what was first."""
-    if found.cause is None:
-        return [found.healthy or ""]
-    best = found.remedies[0] if found.remedies else None
-    answers = [found.cause.sentence]
-    if best is not None and best.holds:
-        answers.append(f"What to change: {best.change}. All {len(best.runs)} seeds then stayed finite.")
-    elif best is not None:
-        answers.append(f"What may help: {best.change}. No change that was run held with every seed.")
-    return answers + ([] if found.onset is None else [sentence(found.onset)])
