@@ -19,6 +19,9 @@ from study.diagnosis.trials import Limits, Trials
 from study.trial.design import Configuration
 from study.trial.outcome import far_above
 
+DECIDED = 0.99
+"""Weight of a cause that a training from the start decides."""
+
 LEAST = 0.25
 """Weight below which a cause is not named."""
 
@@ -115,7 +118,7 @@ def _concluded(findings: Mapping[str, Finding], tried: Mapping[str, Tried]) -> l
         weight, evidence = finding.weight, list(finding.evidence)
         first = next((tried[one.key] for one in finding.remedies if one.key in tried and tried[one.key].runs), None)
         if first is not None and first.holds:
-            weight += 0.05
+            weight = DECIDED if finding.decides else weight + 0.05
             evidence.append(
                 f"all {len(first.runs)} seeds stayed finite for {first.budget} updates with: {first.change}"
             )

@@ -19,7 +19,9 @@ from study.diagnosis.remedies.layers import (
     activation_name,
     bound_activations,
     compute_in_float32,
+    largest_kernel,
     layers_put_back,
+    make_kernels_usual,
     recurrent_cells,
     shrink_kernels,
 )
@@ -112,7 +114,8 @@ def _of_update(model: keras.Model, event: Event, onset: ModelOnset | None, walke
         # What a user's own layers raise of a change says nothing of the cause.
         with suppress(Exception), np.errstate(all="ignore"), layers_put_back(model):
             change()
-            found["same_update"][name] = _stays_finite(model, batch)
+            # What the optimizer keeps may overflow an update before a weight does.
+            found["same_update"][name] = _stays_finite(model, batch, with_optimizer=moment is not event.moment)
 
     with put_back(moment):
         if any(layer.compute_dtype in HALF for layer in model._flatten_layers()):
@@ -123,6 +126,9 @@ def _of_update(model: keras.Model, event: Event, onset: ModelOnset | None, walke
             again("sample_left_out", batch=_without(batch, onset.sample))
         if onset is not None and onset.update == 1:
             again("smaller_weights", lambda: shrink_kernels(model))
+            moment.restore()
+            found["largest_kernel"] = largest_kernel(model)
+            again("usual_weights", lambda: make_kernels_usual(model))
     return found
 
 
@@ -131,13 +137,24 @@ def _of_the_sample(onset: ModelOnset) -> bool:
     return all(math.isinf(value) or not abs(value) > HUGE for value in onset.operands.values())
 
 
-def _stays_finite(model: keras.Model, batch: Any) -> bool:
-    """Do the update, traced anew for what was changed; whether its loss and the weights after it are finite."""
+def _stays_finite(model: keras.Model, batch: Any, *, with_optimizer: bool) -> bool:
+    """Do the update, traced anew for what was changed; whether its loss and the weights after it are finite.
+
+    Args:
+        model: Changed.
+        batch: Of the update.
+        with_optimizer: Whether the optimizer's own numbers have to be finite too.
+    """
     model.reset_metrics()
     logs = tf.function(lambda: model.train_step(batch))()
     losses = [float(value) for name, value in logs.items() if name == "loss" or name.endswith("_loss")]
-    weights = all(bool(tf.reduce_all(tf.math.is_finite(weight.value))) for weight in weights_of(model))
+    after = [*weights_of(model), *(_of_optimizer(model) if with_optimizer else ())]
+    weights = all(bool(tf.reduce_all(tf.math.is_finite(variable.value))) for variable in after)
     return weights and all(map(math.isfinite, losses))
+
+
+def _of_optimizer(model: keras.Model) -> list[Any]:
+    return [one for one in model.optimizer.variables if keras.backend.is_float_dtype(one.dtype)]
 
 
 def _without(batch: Any, sample: int) -> Any:

@@ -89,7 +89,7 @@ CASES = {
         TAME,
         loss=(float("nan"),),
         onset=onset("forward", "output", update=1, layer="dense", value="inf", operands={"largest |input|": 1e30}),
-        same_update={"smaller_weights": True},
+        same_update={"smaller_weights": True, "usual_weights": True},
     ),
 }
 

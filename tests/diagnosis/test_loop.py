@@ -21,7 +21,7 @@ from study.diagnosis.result import Run, Tried
 from study.diagnosis.trials import Limits
 from study.trial.axes import Axes, Axis
 from study.trial.model_design import ModelDesign
-from tests.diagnosis.test_causes import CASES, TAME
+from tests.diagnosis.test_causes import CASES, TAME, array
 
 DESIGN = ModelDesign(
     model="made_up.py",
@@ -208,3 +208,50 @@ def test_a_loss_above_the_event_is_an_outcome_and_a_finite_training_without_it_i
     weight, _ = answer(replace(CASES["optimizer_division"], diverged=False, loss=(1.0, 0.9)))
     assert (weight["outcome"], weight["time_to_nan"]) == ("survived", None)
     assert weight["cause"]["id"] == "optimizer_division"
+
+
+class Holds(MadeUpBench):
+    """Trainings hold with the remedies of these ids, and no others."""
+
+    def __init__(self, case: Case, *ids: str) -> None:
+        super().__init__(case)
+        self.ids = ids
+
+    def submit(self, config: Any, remedy: Remedy) -> Future[Run]:
+        self.asked.append(remedy)
+        held = remedy.id in self.ids
+        done: Future[Run] = Future()
+        done.set_result(Run(loss=(1.0, 0.5 if held else float("nan")), diverged=not held))
+        return done
+
+
+LARGE_INPUTS = replace(CASES["unbounded_recurrence"], arrays=(array(largest=4e5, deviation=100.0),))
+LARGE_WEIGHTS = replace(
+    CASES["unbounded_recurrence"],
+    onset=replace(CASES["unbounded_recurrence"].onset, update=1),  # type: ignore[type-var]
+    same_update={"bounded": True, "smaller_weights": True, "usual_weights": True},
+    largest_kernel=2e4,
+)
+
+
+@pytest.mark.parametrize(
+    ("case", "held", "cause"),
+    [
+        (LARGE_INPUTS, ("activation", "standardised"), "unscaled_data"),
+        (LARGE_INPUTS, ("activation",), "unbounded_recurrence"),
+        (LARGE_WEIGHTS, ("activation", "initial_weights"), "initial_weights"),
+        (LARGE_WEIGHTS, ("activation",), "unbounded_recurrence"),
+    ],
+    ids=["tame data hold", "tame data do not", "usual weights hold", "usual weights do not"],
+)
+def test_a_recurrence_without_a_bound_that_holds_with_usual_data_and_weights_is_not_the_cause(
+    case: Case, held: tuple[str, ...], cause: str
+) -> None:
+    found, _ = answer(case, bench=Holds(case, *held))
+    assert found["cause"]["id"] == cause
+
+
+def test_a_loss_that_ends_far_above_its_first_is_no_spike() -> None:
+    found, _ = answer(replace(TAME, onset=None, diverged=False, loss=(1.0, 5.0, 1e9, 1e8)))
+    assert "explosion" in found["healthy"]
+    assert "spike" not in found["healthy"]

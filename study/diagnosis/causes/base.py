@@ -21,12 +21,15 @@ class Finding:
         sentence: The cause, in one sentence.
         evidence: Measured facts, a clause each: what was done and what came.
         remedies: What may hold against it, the likeliest first.
+        decides: Whether the first remedy, trained from the start by every seed, decides it: what it puts right is out
+            of the ordinary, and nothing else is changed.
     """
 
     weight: float
     sentence: str
     evidence: tuple[str, ...]
     remedies: Sequence[Remedy]
+    decides: bool = False
 
 
 class Cause(ABC):
@@ -54,6 +57,11 @@ def made_of_tame_numbers(case: Case) -> bool:
     """Whether it was made of none that was huge: then the operation itself has no value there."""
     given = operands(case).values()
     return all(not abs(value) > HUGE or value in (float("inf"), float("-inf")) for value in given)
+
+
+def overflowed(case: Case) -> bool:
+    """Whether it was made of numbers that were on their way to an overflow themselves."""
+    return any(HUGE < abs(value) < float("inf") for value in operands(case).values())
 
 
 def place(case: Case) -> str:

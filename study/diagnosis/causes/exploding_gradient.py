@@ -23,7 +23,8 @@ class ExplodingGradient(Cause):
         remedies: list[Remedy] = [ClipNorm()]
         if case.learning_rate is not None:
             remedies.append(LearningRate(case.learning_rate, 1.0))
-        remedies.append(SmallerInitialWeights())
+        # A gradient that overflows before any step has a norm that is infinite, and no clipping makes it finite.
+        remedies.insert(0 if case.at_once else len(remedies), SmallerInitialWeights())
         return Finding(
             weight=0.86,
             sentence=f"The gradient grows on its way back until it overflows in {onset.layer or onset.tensor}.",

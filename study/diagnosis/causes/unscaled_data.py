@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from study.diagnosis.case import Case
-from study.diagnosis.causes.base import Cause, Finding
+from study.diagnosis.causes.base import Cause, Finding, overflowed
 from study.diagnosis.remedies import ClipNorm, LearningRate, Remedy, Standardised
 
 LARGE = 50.0
@@ -11,7 +11,11 @@ LARGE = 50.0
 
 
 class UnscaledData(Cause):
-    """A possibility by the scale of the data; decided by standardised data in their place."""
+    """A possibility by the scale of the data; decided by standardised data in their place.
+
+    A recurrence without a bound that stays finite on standardised data is not what is wrong: tanh in its place hides
+    the scale of the data.
+    """
 
     id = "unscaled_data"
     means = "inputs or targets so large that the first updates overflow"
@@ -43,4 +47,5 @@ class UnscaledData(Cause):
             sentence="The inputs or targets are so large that the first updates overflow.",
             evidence=tuple(evidence),
             remedies=remedies,
+            decides=overflowed(case),
         )

@@ -55,6 +55,9 @@ def compute_in_float32(model: Any) -> None:
 
 TENTH = 0.1
 
+UNUSUAL = 3.0
+"""Times Glorot's deviation above which a kernel is larger than any of Keras's initializers draws it."""
+
 
 def shrink_kernels(model: Any) -> None:
     """Make every trained weight but vectors a tenth as large, or of Glorot's deviation where that is less.
@@ -62,15 +65,31 @@ def shrink_kernels(model: Any) -> None:
     Glorot's is sqrt(2 / (fan_in + fan_out)) (X. Glorot and Y. Bengio, Understanding the difficulty of training deep
     feedforward neural networks, 2010).
     """
+    for weight, values, ratio in _kernels(model):
+        weight.assign((values * min(TENTH, 1 / ratio if ratio > 0 else TENTH)).astype(np.float32))
+
+
+def make_kernels_usual(model: Any) -> None:
+    """Bring every kernel that is larger than `UNUSUAL` down to Glorot's deviation, and leave the others."""
+    for weight, values, ratio in _kernels(model):
+        if ratio > UNUSUAL:
+            weight.assign((values / ratio).astype(np.float32))
+
+
+def largest_kernel(model: Any) -> float:
+    """The largest deviation of a kernel, in units of Glorot's."""
+    return max((ratio for _, _, ratio in _kernels(model)), default=0.0)
+
+
+def _kernels(model: Any) -> Iterator[tuple[Any, np.ndarray, float]]:
+    """Trained weights but vectors and embeddings, their values, and their deviation in units of Glorot's."""
     for weight in model.trainable_weights:
         shape = tuple(weight.shape)
-        if len(shape) < 2:
+        if len(shape) < 2 or weight.name == "embeddings":
             continue
         usual = math.sqrt(2 / (math.prod(shape[:-1]) + math.prod(shape[:-2]) * shape[-1]))
         values = np.asarray(weight.value, dtype=np.float64)
-        deviation = float(values.std())
-        factor = min(TENTH, usual / deviation) if deviation > 0 else TENTH
-        weight.assign((values * factor).astype(np.float32))
+        yield weight, values, float(values.std()) / usual
 
 
 @contextmanager
