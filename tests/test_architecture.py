@@ -36,7 +36,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
 
 KNOWN: dict[str, tuple[str, ...]] = {
     "mlflow": ("tracking",),
-    "optuna": ("space", "sweep"),
+    "optuna": ("space", "sweep", "report"),
+    "plotly": ("report",),
     "distributed": ("sweep",),
     "dask": ("sweep",),
     "tensorflow": ("engine", "models"),
