@@ -3,9 +3,10 @@
 What counts is how unsure the model is of the side of the contour that a point lies on: over the space, the variance of
 that, p (1 - p), times the share of the variance of f that a trial takes away (after the targeted integrated mean
 square error of V. Picheny, D. Ginsbourger, O. Roustant, R. T. Haftka and N.-H. Kim, "Adaptive designs of experiments
-for accurate approximation of a target region", 2010). A trial takes away what its own time correlates with, if it is
-seen: a censored one tells next to nothing. Straddle (B. Bryan et al., "Active learning for identifying function
-threshold boundaries", 2005) looks at the point itself only, where trials are the longest.
+for accurate approximation of a target region", 2010). A trial takes away what its own time correlates with, as far as
+it tells that time: at update 2, and where it survives, it tells next to nothing. Straddle (B. Bryan et al., "Active
+learning for identifying function threshold boundaries", 2005) looks at the point itself only, where trials are the
+longest.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from study.analysis.boundary.gaussian_process import Floats
-from study.analysis.boundary.time_model import QUIET, TimeModel
+from study.analysis.boundary.time_model import TimeModel
 
 OVERHEAD = 3.0
 """What a trial costs beside its updates, in updates."""
@@ -50,28 +51,20 @@ class Acquisition:
         """
         count = len(candidates)
         everywhere = np.concatenate([candidates, references, pending])
-        covariance = model.later.covariance(everywhere)
-        seen = self.seen(model, everywhere)
-        # One that is seen with a chance of a half tells half as much: as if its scatter were larger.
-        noise = model.later.scatter(everywhere) ** 2
+        mean, covariance = model.later.posterior(everywhere)
+        deviation = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
+        forecast = model.forecast(everywhere, budget=self.budget, known=(mean, deviation))
         for number in range(count + len(references), len(everywhere)):
             column = covariance[:, number]
-            covariance = covariance - np.outer(column, column) / (column[number] + noise[number] / seen[number])
+            gained = forecast.take(slice(number, number + 1)).gained(column[number : number + 1])
+            covariance = covariance - np.outer(column, column) * gained
         variance = np.maximum(np.diag(covariance), 1e-12)
-        margin = model.margin(references, level=self.level, budget=self.budget)
-        deviation = np.hypot(np.sqrt(variance[count : count + len(references)]), BLUR)
+        others = slice(count, count + len(references))
         # What can be won at a point is no more than to be sure of its side.
-        inside = margin.inside()
-        weights = inside * (1 - inside) / deviation**2
-        cross = covariance[:count, count : count + len(references)]
-        gain = seen[:count] * (cross**2 @ weights) / (variance[:count] + noise[:count])
-        cost = model.expected_updates(candidates, budget=self.budget) + OVERHEAD
+        inside = forecast.take(others).margin(self.level).inside()
+        weights = inside * (1 - inside) / (variance[others] + BLUR**2)
+        tried = forecast.take(slice(count))
+        gain = (covariance[:count, others] ** 2 @ weights) * tried.gained(variance[:count])
+        cost = tried.expected_updates() + OVERHEAD
         values: Floats = gain / cost**self.exploration
         return values
-
-    def seen(self, model: TimeModel, points: Floats) -> Floats:
-        """Probability that a trial's time is seen: it took a step and went to NaN within the budget; (points,)."""
-        within = model.later.probability(points, log_budget=np.log(self.budget - 1))
-        quiet = model.quiet(points, budget=self.budget)
-        seen: Floats = np.maximum((1 - model.immediate(points)) * within * np.where(quiet, QUIET, 1.0), 1e-3)
-        return seen

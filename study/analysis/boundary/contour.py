@@ -327,7 +327,7 @@ class _Search:
             values[chosen] = -np.inf
             chosen.append(int(np.argmax(values)))
         probability = model.probability(encoded[chosen], budget=self._updates)
-        updates = model.expected_updates(encoded[chosen], budget=self._updates)
+        updates = model.forecast(encoded[chosen], budget=self._updates).expected_updates()
         columns = axes_of(surface.trials).columns
         return tuple(
             NextTrial(

@@ -13,16 +13,12 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 from sklearn.linear_model import LogisticRegression
 
+from study.analysis.boundary.forecast import Forecast, Margin, contour_of
 from study.analysis.boundary.gaussian_process import CensoredGaussianProcess, Floats, Hyperparameters
 from study.analysis.predictors import Booleans
 from study.analysis.survival.clock import steps_of
-
-NEIGHBOURS, QUIET = 8, 0.1
-"""So many nearest trials that all survived say that a point is hardly inside: what is left of that probability. The
-normal distribution that approximates the process has a tail there that many survivors never take away."""
 
 FEWEST = 4
 """Trials that took a step before there is anything to fit."""
@@ -71,6 +67,7 @@ class TimeModel:
         groups: Number of columns of each axis.
         start: Hyperparameters of a fit to fewer trials.
         iterations: Of the search for hyperparameters; 0 keeps `start`.
+        before: A model of the first of these trials, from whose sites this one begins.
 
     Attributes:
         later: The Gaussian process of the logarithm of the steps.
@@ -83,6 +80,7 @@ class TimeModel:
         groups: Sequence[int],
         start: Hyperparameters | None = None,
         iterations: int = 30,
+        before: TimeModel | None = None,
     ) -> None:
         self._observed = observed
         immediate = observed.diverged & (observed.updates == 1)
@@ -97,8 +95,14 @@ class TimeModel:
                 stepped.points[some], low=low[some], high=high[some], groups=groups, start=start, iterations=iterations
             )
             start, iterations = search.hyperparameters, 0
-        self.later = CensoredGaussianProcess(
-            stepped.points, low=low, high=high, groups=groups, start=start, iterations=iterations
+        self.later: CensoredGaussianProcess = CensoredGaussianProcess(
+            stepped.points,
+            low=low,
+            high=high,
+            groups=groups,
+            start=start,
+            iterations=iterations,
+            sites=None if before is None else before.later.sites,
         )
         self._share = (immediate.sum() + 0.5) / (len(immediate) + 1)
         self._immediate: LogisticRegression | None = None
@@ -120,6 +124,23 @@ class TimeModel:
         probability: Floats = at_once + (1 - at_once) * self.later.probability(points, log_budget=np.log(budget - 1))
         return probability
 
+    def forecast(self, points: Floats, *, budget: int, known: tuple[Floats, Floats] | None = None) -> Forecast:
+        """What is to be expected of trials.
+
+        Args:
+            points: (points, columns).
+            budget: In updates, 2 or more.
+            known: Mean and deviation of f there, where they are at hand.
+        """
+        mean, deviation = known or self.later.predict(points)
+        return Forecast(
+            budget=budget,
+            mean=mean,
+            deviation=deviation,
+            scatter=self.later.scatter(points),
+            immediate=self.immediate(points),
+        )
+
     def margin(self, points: Floats, *, level: float, budget: int) -> Margin:
         """How far points are from the contour on which P(NaN within a budget) is `level`.
 
@@ -128,58 +149,10 @@ class TimeModel:
             level: Between 0 and 1.
             budget: In updates, 2 or more.
         """
-        mean, deviation = self.later.predict(points)
-        at_once = self.immediate(points)
-        with np.errstate(divide="ignore"):
-            rest = np.clip((level - at_once) / (1 - at_once), 1e-6, 1 - 1e-6)
-        contour = np.log(budget - 1) - self.later.scatter(points) * ndtri(rest)
-        return Margin(
-            distance=contour - mean, deviation=deviation, immediate=at_once, quiet=self.quiet(points, budget=budget)
-        )
+        return self.forecast(points, budget=budget).margin(level)
 
-    def quiet(self, points: Floats, *, budget: int) -> Booleans:
-        """Whether the nearest trials, by the process's own measure, all lasted longer than a budget; (points,)."""
-        observed = self._observed
-        lasted = np.where(observed.diverged, observed.updates > budget, observed.updates >= budget)
-        if len(lasted) < NEIGHBOURS:
-            return np.zeros(len(points), dtype=bool)
-        correlation = self.later.correlation(points, self._observed.points)
-        nearest = np.argpartition(-correlation, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
-        return np.asarray(lasted[nearest].all(axis=1), dtype=np.bool_)
-
-    def expected_updates(self, points: Floats, *, budget: int) -> Floats:
-        """Mean number of updates that a trial runs, (points,)."""
-        mean, deviation = self.later.predict(points)
-        spread = np.hypot(deviation, self.later.scatter(points))
-        quantiles = ndtri((np.arange(QUANTILES) + 0.5) / QUANTILES)
-        times = np.minimum(1 + np.exp(np.minimum(mean[:, np.newaxis] + spread[:, np.newaxis] * quantiles, 50)), budget)
-        at_once = self.immediate(points)
-        updates: Floats = at_once + (1 - at_once) * times.mean(axis=1)
-        return updates
-
-
-QUANTILES = 16
-"""Of a time's distribution, for its mean."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Margin:
-    """Where points are with respect to a contour, in the logarithm of steps.
-
-    Attributes:
-        distance: Of the median time below the contour's, positive where more trials than the level go to NaN;
-            (points,).
-        deviation: Of what is known of that distance, (points,).
-        immediate: P(NaN at update 1), (points,).
-        quiet: Whether the nearest trials all survived, (points,).
-    """
-
-    distance: Floats
-    deviation: Floats
-    immediate: Floats
-    quiet: Booleans
-
-    def inside(self) -> Floats:
-        """Probability that P(NaN) is above the level, (points,)."""
-        inside: Floats = ndtr(self.distance / self.deviation) * np.where(self.quiet, QUIET, 1.0)
-        return inside
+    def distance(self, points: Floats, *, level: float, budget: int) -> Floats:
+        """That of `margin` without its deviation, which takes longer; (points,)."""
+        contour = contour_of(level, budget=budget, scatter=self.later.scatter(points), immediate=self.immediate(points))
+        distance: Floats = contour - self.later.mean(points)
+        return distance

@@ -56,6 +56,7 @@ class BoundarySampler(StoppingSampler):
         self._distributions = {name: parameter.distribution() for name, parameter in space.parameters.items()}
         self._chosen: tuple[int, Point] | None = None
         self._known: tuple[tuple[int, ...], TimeModel | None] = ((), None)
+        self._rows: dict[int, Floats] = {}
         self._hyperparameters: Hyperparameters | None = None
         self._searched = 0
 
@@ -121,7 +122,11 @@ class BoundarySampler(StoppingSampler):
             return None
         search = len(finished) >= GROWTH * self._searched
         model = TimeModel(
-            observed, groups=self._columns.groups, start=self._hyperparameters, iterations=SEARCH if search else 0
+            observed,
+            groups=self._columns.groups,
+            start=self._hyperparameters,
+            iterations=SEARCH if search else 0,
+            before=self._known[1],
         )
         if search:
             self._hyperparameters, self._searched = model.later.hyperparameters, len(finished)
@@ -133,10 +138,20 @@ class BoundarySampler(StoppingSampler):
         from study.analysis.boundary.time_model import Observed
 
         return Observed(
-            points=self._columns.encode([trial.params for trial in finished]),
+            points=self._encoded(finished),
             updates=np.array([trial.value for trial in finished], dtype=float),
             diverged=np.array([trial.user_attrs.get("outcome") == "diverged" for trial in finished], dtype=bool),
         )
+
+    def _encoded(self, trials: Sequence[FrozenTrial]) -> Floats:
+        """Their rows, (trials, columns); each is made once."""
+        import numpy as np
+
+        new = [trial for trial in trials if trial.number not in self._rows]
+        self._rows |= dict(
+            zip((one.number for one in new), self._columns.encode([one.params for one in new]), strict=True)
+        )
+        return np.array([self._rows[trial.number] for trial in trials])
 
     # --- choosing ---------------------------------------------------------------------------------------------------
 
@@ -175,12 +190,8 @@ class BoundarySampler(StoppingSampler):
         """
         import numpy as np
 
-        margin = model.margin(
-            self._columns.encode([trial.params for trial in finished]),
-            level=self._options.level,
-            budget=self._space.updates,
-        )
-        nearest = np.argsort(np.abs(margin.distance), kind="stable")[:NEAREST]
+        distance = model.distance(self._encoded(finished), level=self._options.level, budget=self._space.updates)
+        nearest = np.argsort(np.abs(distance), kind="stable")[:NEAREST]
         return [finished[place].params for place in nearest[number % SHARES :: SHARES]]
 
     def _points(self, count: int, *, sequence: int, skip: int = 0) -> list[Point]:
