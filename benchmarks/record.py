@@ -82,23 +82,14 @@ RECORDINGS = (
         name="mre-keras-2.2.4",
         commands=("study sweep mre --name mre-keras-2.2.4 --set semantics=keras-2.2.4 --no-anatomy --workers 2",),
     ),
-    Recording(
-        name="atlas",
-        commands=("study sweep atlas --no-anatomy --workers 2",),
-        note="Outcomes alone are shipped.",
-        outcomes_alone=True,
-    ),
-    Recording(
-        name="atlas_zoom",
-        commands=("study sweep atlas_zoom --no-anatomy --workers 2",),
-        note="Outcomes alone are shipped.",
-        outcomes_alone=True,
-    ),
-    Recording(
-        name="atlas_seeds",
-        commands=("study sweep atlas_seeds --no-anatomy --workers 2",),
-        note="Outcomes alone are shipped.",
-        outcomes_alone=True,
+    *(
+        Recording(
+            name=name,
+            commands=(f"study sweep {name} --no-anatomy --workers 2",),
+            note="Outcomes alone are shipped.",
+            outcomes_alone=True,
+        )
+        for name in ("atlas", "atlas_zoom", "atlas_seeds")
     ),
     Recording(
         name="claims-full",

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from study.report.tables import load
+from study.report.tables import RECORDED, load, recorded_folder
 from study.trial.errors import UserError
 from study.trial.folders import checkout, project_folder
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from study.report.figures.drawing import Drawing
 
 STUDY = "recorded:card"
+ATLAS = ("atlas", "atlas_zoom", "atlas_seeds")
+"""The recorded studies of the atlas: one seed, a part of it, several seeds."""
+
 NOTEBOOK_SECONDS = 600
 
 PIXELS_AN_INCH = 72
@@ -43,6 +46,20 @@ def drawings(study: str = STUDY) -> tuple[Drawing, Drawing]:
     return phase_figure(panels, failed=failed), two_parts_figure(two_parts(table, by="activation"), failed=failed)
 
 
+def atlas_drawing() -> Drawing | None:
+    """The atlas of the recorded studies, with those of its parts that are recorded; None where the first is not."""
+    from study.analysis.boundary.atlas import atlas
+    from study.report.figures.atlas import atlas_figure
+
+    recorded = {
+        name: load(f"{RECORDED}{name}") for name in ATLAS if recorded_folder().joinpath(f"{name}.parquet").is_file()
+    }
+    if ATLAS[0] not in recorded:
+        return None
+    pictures = {name: atlas(table, x="learning_rate", y="recurrent_dropout") for name, table in recorded.items()}
+    return atlas_figure(pictures[ATLAS[0]], zoom=pictures.get(ATLAS[1]), seeds=pictures.get(ATLAS[2]))
+
+
 def write_readme_figures(folder: Path | None = None, *, study: str = STUDY) -> tuple[Path, ...]:
     """Write the README's figures as PNGs.
 
@@ -53,7 +70,9 @@ def write_readme_figures(folder: Path | None = None, *, study: str = STUDY) -> t
     Raises:
         UserError: No such study or folder, or a study with nothing to draw.
     """
-    return tuple(drawing.save(folder or _images()) for drawing in drawings(study))
+    atlas = atlas_drawing()
+    several = (*drawings(study), *(() if atlas is None else (atlas,)))
+    return tuple(drawing.save(folder or _images()) for drawing in several)
 
 
 def write_layer_map(model: ModelFile, assignments: Sequence[str], folder: Path | None = None) -> Path:

@@ -7,6 +7,7 @@ import nbformat
 import pytest
 
 from study.report.readme_figures import drawings, notebooks, run_notebook, write_readme_figures
+from study.report.tables import recorded_folder
 from study.trial.errors import UserError
 
 NOTEBOOKS = notebooks()
@@ -60,7 +61,8 @@ def test_an_error_in_a_notebook_is_told_and_nothing_is_written(tmp_path: Path) -
 
 
 def test_the_figures_of_the_readme_are_drawn_from_the_recorded_study(tmp_path: Path) -> None:
-    assert [path.name for path in write_readme_figures(tmp_path)] == ["phase_diagram.png", "survival.png"]
+    atlas = ["atlas.png"] if (recorded_folder() / "atlas.parquet").is_file() else []
+    assert [path.name for path in write_readme_figures(tmp_path)] == ["phase_diagram.png", "survival.png", *atlas]
     for path in tmp_path.iterdir():
         assert int.from_bytes(path.read_bytes()[16:20], "big") == 1660  # twice the width of a README
     assert all(drawing.figure is not None for drawing in drawings())
