@@ -14,6 +14,9 @@ from tests.stores import optuna_trials
 
 ROOT = Path(__file__).resolve().parent.parent
 
+PATIENCE = 600
+"""Seconds after which something hangs, however busy the machine is."""
+
 
 class Study(Protocol):
     """Runs the command line in a process of its own; keywords add to its environment."""
@@ -33,14 +36,14 @@ class Drive(Protocol):
 
 def finish(process: subprocess.Popen[str], *, status: int = 0) -> str:
     """Wait for a process that must end with this status; what it said."""
-    output, _ = process.communicate(timeout=180)
+    output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == status, output
     return output
 
 
 def wait_for_trials(home: Path, name: str, count: int, process: subprocess.Popen[str]) -> None:
     """Wait until a running sweep has told that many trials."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         # Until the study is made, looking into it fails in more than one way.
         with contextlib.suppress(Exception):

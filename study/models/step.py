@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 from keras import Model
 
+from study.models.finiteness import any_not_finite
 from study.models.moment import Batch, Moment, Variable, now
 from study.models.state import trained_state, weights_of
 from study.trial.anatomy import AFTER, AT, BEFORE, LAST
@@ -117,15 +118,16 @@ class WatchedStep:
             self._state = self._traced_state(iterator)
         self._keep_start()
         done, last, losses = self._execute(iterator)
-        number = int(done)
+        number, found = map(int, done.numpy())
         if number == 0:
             raise StopIteration
-        logs, batch, values, outcome = last.get_value()
+        logs, batch, values = last.get_value() if isinstance(last, tf.experimental.Optional) else last
         self.updates += number
         self.before = self.moment if number == 1 else None
         self.moment = Moment(update=self.updates, variables=self.variables, values=values, batch=batch)
-        self.losses += losses.numpy()[:number].tolist()
-        if found := int(outcome):
+        if self.each_loss:
+            self.losses += losses.numpy()[:number].tolist()
+        if found:
             self.event = Event(
                 moment=self.moment,
                 loss=bool(found & LOSS),
@@ -158,25 +160,26 @@ class WatchedStep:
         """Updates until `steps_per_execution`, the end of the data or an event.
 
         Returns:
-            Their number, an optional of what belongs to the last one, and the losses, (steps_per_execution,).
+            Their number and the outcome of the last one, (2,), in one tensor since fetching each takes its time; logs,
+            batch and values of the last one, in an optional where there may be none; the losses,
+            (steps_per_execution,) or empty.
         """
         steps = self.model.steps_per_execution
         losses = tf.zeros([steps if self.each_loss else 0])
         if steps == 1:
-            last = self._update(iterator.get_next())
+            last, found = self._update(iterator.get_next())
             if self.each_loss:
                 losses = self._loss(last[0])[tf.newaxis]
-            return tf.constant(1), tf.experimental.Optional.from_value(last), losses
+            return tf.stack([1, found]), last, losses
         nothing = tf.experimental.Optional.empty(None)
 
         def more(number: Tensor, found: Tensor, last: Any, following: Any, losses: Tensor) -> Tensor:
             return (number < steps) & (found == FINITE) & following.has_value()
 
         def update(number: Tensor, found: Tensor, last: Any, following: Any, losses: Tensor) -> Any:
-            done = self._update(following.get_value())
+            done, found = self._update(following.get_value())
             last = tf.experimental.Optional.from_value(done)
             nothing._element_spec = last.element_spec  # known once the loop's body is traced
-            found = done[-1]
             if self.each_loss:
                 losses = tf.tensor_scatter_nd_update(losses, [[number]], [self._loss(done[0])])
             following = tf.cond(
@@ -184,13 +187,14 @@ class WatchedStep:
             )
             return number + 1, found, last, following, losses
 
-        number, _, last, _, losses = tf.while_loop(
+        number, found, last, _, losses = tf.while_loop(
             more, update, [tf.constant(0), tf.constant(FINITE), nothing, iterator.get_next_as_optional(), losses]
         )
         last._element_spec = nothing.element_spec
-        return number, last, losses
+        return tf.stack([number, found]), last, losses
 
-    def _update(self, batch: Batch) -> tuple[Logs, Batch, Sequence[Tensor], Tensor]:
+    def _update(self, batch: Batch) -> tuple[tuple[Logs, Batch, Sequence[Tensor]], Tensor]:
+        """One update: its logs, its batch, the values it started from, and its outcome."""
         if self._state is None:
             self._state = trained_state(self.model, batch=batch)
             self._keep_start()
@@ -198,16 +202,12 @@ class WatchedStep:
         if self.each_loss:
             self.model.reset_metrics()
         logs = self.original(iter([batch]))
-        return logs, batch, values, self._outcome(logs)
+        return (logs, batch, values), self._outcome(logs)
 
     def _outcome(self, logs: Logs) -> Tensor:
-        def any_of(tensors: Sequence[Tensor]) -> Tensor:
-            floats = [tensor for tensor in map(tf.convert_to_tensor, tensors) if tensor.dtype.is_floating]
-            finite = [tf.reduce_all(tf.math.is_finite(tensor)) for tensor in floats]
-            return tf.logical_not(tf.reduce_all(tf.stack(finite))) if finite else tf.constant(False)
-
         losses = [value for name, value in logs.items() if _is_loss(name)]
-        loss, weight = any_of(losses), any_of([variable.value for variable in weights_of(self.model)])
+        loss = any_not_finite([value for value in map(tf.convert_to_tensor, losses) if value.dtype.is_floating])
+        weight = any_not_finite([tf.convert_to_tensor(weight.value) for weight in weights_of(self.model)])
         return LOSS * tf.cast(loss, tf.int32) + WEIGHT * tf.cast(weight, tf.int32)
 
     def _loss(self, logs: Logs) -> Tensor:
