@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from study.analysis.table_axes import axes_of
 from study.analysis.wording import count
+from study.trial.config import EXAMPLE
 from study.trial.phrases import tensor_label
 from study.trial.tensor_name import TensorName
 from study.trial.timeline import LOSS_EXCEEDED, TIMELINE, timeline_column
@@ -62,19 +64,19 @@ def _answer(known: pd.DataFrame, *, diverged: int) -> str:
     if known.empty:
         return f"What broke first was not recorded in the {count(diverged, 'trial')} that diverged."
     total = len(known)
-    recurrent = (known["onset_phase"] == "forward") & known["onset_layer"].map(_is_recurrent).astype(bool)
+    places = _places(known)
+    first = RECURRENCE if _is_example(known) else str(places.value_counts().index[0])
+    here = places == first
     sentences = [
-        f"In {_share(int(recurrent.sum()), total)} trials with a known onset, the first number that was not finite "
-        "arose in the forward pass of a recurrent layer"
+        f"In {_share(int(here.sum()), total)} trials with a known onset, the first number that was not finite arose "
+        f"{first}"
     ]
-    steps = known.loc[recurrent, "onset_timestep"].dropna()
+    steps = known.loc[here, "onset_timestep"].dropna()
     if len(steps):
         later = int((steps > 0).sum())
         sentences[0] += f", {_share(later, len(steps))} of them after the first timestep (median {steps.median():g})"
-    elsewhere = known.loc[~recurrent, "onset_phase"].value_counts()
-    if len(elsewhere):
-        places = [f"{PLACES[phase]} in {elsewhere[phase]}" for phase in PHASES if phase in elsewhere]
-        sentences[0] += f"; {', '.join(places)}"
+    if elsewhere := _elsewhere(places[~here]):
+        sentences[0] += f"; {elsewhere}"
     commonest = known["onset_tensor"].value_counts()
     label = tensor_label(TensorName.parse(str(commonest.index[0])))
     sentences.append(f"Most often it was the {label} ({_share(int(commonest.iloc[0]), total)})")
@@ -86,8 +88,38 @@ def _answer(known: pd.DataFrame, *, diverged: int) -> str:
     return ". ".join(sentences) + "."
 
 
-PLACES: dict[str, str] = {**PHASES, "forward": "elsewhere in the forward pass"}
-"""Where an onset is that is in no recurrent layer."""
+RECURRENCE = "in the forward pass of a recurrent layer"
+
+MOST_PLACES = 5
+"""Other places than the first that are told one by one."""
+
+
+def _is_example(known: pd.DataFrame) -> bool:
+    """Whether the trials are of the minimal example: a model of the user's own has axes besides."""
+    return set(axes_of(known)) <= set(EXAMPLE.axes)
+
+
+def _places(known: pd.DataFrame) -> pd.Series:
+    """Where the onsets are, in words: in or outside the example's recurrent layers, else by phase and layer."""
+    if _is_example(known):
+        recurrent = (known["onset_phase"] == "forward") & known["onset_layer"].map(_is_recurrent).astype(bool)
+        words = known["onset_phase"].map({**PHASES, "forward": "elsewhere in the forward pass"})
+        return words.mask(recurrent, RECURRENCE)
+    pairs = zip(known["onset_phase"], known["onset_layer"], strict=True)
+    return pd.Series([_place(phase, layer) for phase, layer in pairs], index=known.index, dtype="object")
+
+
+def _place(phase: str, layer: object) -> str:
+    return f"{PHASES[phase]} of layer {layer}" if isinstance(layer, str) and layer else PHASES[phase]
+
+
+def _elsewhere(places: pd.Series) -> str:
+    """Places and in how many trials each is, the commonest first."""
+    counts = places.value_counts()
+    words = [f"{place} in {number}" for place, number in counts.head(MOST_PLACES).items()]
+    if rest := int(counts.iloc[MOST_PLACES:].sum()):
+        words.append(f"in other places in {rest}")
+    return ", ".join(words)
 
 
 def _is_recurrent(layer: object) -> bool:

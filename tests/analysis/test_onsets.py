@@ -8,6 +8,7 @@ from study.analysis.exemplary import exemplary_trials
 from study.analysis.onsets import lags, onsets
 from tests.analysis.made_up_trials import results_table
 from tests.report.studies import FAILED, found, made_up_study
+from tests.trial.other_axes import OTHER
 
 
 def test_the_answer_says_where_trials_went_wrong_first() -> None:
@@ -63,6 +64,29 @@ def test_a_survivor_that_has_an_onset_is_counted_among_the_known_ones() -> None:
     assert "1 of 2 survived all the same: the loss stayed finite" in found.answer
     alone = onsets(table[table["outcome"] == "survived"])
     assert alone.answer.startswith("In 0 of 1 trials with a known onset")
+
+
+def test_trials_of_a_user_s_model_are_told_by_phase_and_layer() -> None:
+    table = results_table([3, 4, 5, 6], of=OTHER)
+    table["onset_phase"] = ["loss", "forward", "forward", "backward"]
+    table["onset_layer"] = [pd.NA, "encoder/gru", "encoder/gru", "head"]
+    table["onset_tensor"] = ["loss", "hidden_state", "hidden_state", "gradient of head/kernel"]
+    table["onset_timestep"] = pd.array([pd.NA, 0, 6, pd.NA], dtype="Int64")
+    assert onsets(table).answer.startswith(
+        "In 2 of 4 trials with a known onset, the first number that was not finite arose in the forward pass of layer "
+        "encoder/gru, 1 of 2 of them after the first timestep (median 3); in the loss in 1, in the backward pass of "
+        "layer head in 1. Most often it was"
+    )
+
+
+def test_many_places_are_told_by_the_commonest() -> None:
+    layers = ["a", "a", *"bcdefgh"]
+    table = results_table([3] * len(layers), of=OTHER)
+    table["onset_phase"], table["onset_layer"], table["onset_tensor"] = "forward", layers, "output"
+    table["onset_timestep"] = pd.array([pd.NA] * len(layers), dtype="Int64")
+    answer = onsets(table).answer
+    assert answer.startswith("In 2 of 9 trials")
+    assert "in the forward pass of layer f in 1, in other places in 2." in answer
 
 
 def test_lags_count_from_the_update_of_the_time_to_nan() -> None:
