@@ -205,15 +205,13 @@ class WatchedStep:
         return (logs, batch, values), self._outcome(logs)
 
     def _outcome(self, logs: Logs) -> Tensor:
-        losses = [value for name, value in logs.items() if _is_loss(name)]
-        loss = any_not_finite([value for value in map(tf.convert_to_tensor, losses) if value.dtype.is_floating])
+        losses = map(tf.convert_to_tensor, _losses(logs))
+        loss = any_not_finite([value for value in losses if value.dtype.is_floating])
         weight = any_not_finite([tf.convert_to_tensor(weight.value) for weight in weights_of(self.model)])
         return LOSS * tf.cast(loss, tf.int32) + WEIGHT * tf.cast(weight, tf.int32)
 
     def _loss(self, logs: Logs) -> Tensor:
-        named = [value for name, value in logs.items() if _is_loss(name)]
-        value = logs["loss"] if "loss" in logs else named[0] if named else float("nan")
-        return tf.cast(tf.convert_to_tensor(value), tf.float32)
+        return tf.cast(tf.convert_to_tensor(next(iter(_losses(logs)), float("nan"))), tf.float32)
 
 
 def moments_around(step: WatchedStep, event: Event | None, *, diverged: bool) -> Iterator[tuple[str, Moment]]:
@@ -235,6 +233,11 @@ def moments_around(step: WatchedStep, event: Event | None, *, diverged: bool) ->
     yield AFTER, step.left() if event is None else event.after
 
 
-def _is_loss(name: str) -> bool:
-    """Whether an entry of the logs is a loss: Keras's own, one of several outputs, or a training step's own."""
-    return name == "loss" or name.endswith("_loss") or name.startswith("loss_")
+def _losses(logs: Logs) -> Sequence[Any]:
+    """What is trained on: Keras's own loss, which sums all outputs', or those that a training step gives in its place.
+
+    Beside Keras's own, an entry with such a name can be a metric, and may be NaN without harm.
+    """
+    if "loss" in logs:
+        return [logs["loss"]]
+    return [value for name, value in logs.items() if name.endswith("_loss") or name.startswith("loss_")]

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import layers
+from keras import layers, ops
 
 from study import NaNWatch
 from study.models.step import WatchedStep
@@ -141,6 +141,18 @@ def test_gradients_that_loss_scaling_skips_are_no_event() -> None:
     # Float16 ends at 65504: the first steps were skipped, and the scale was halved for each.
     assert float(optimizer.dynamic_scale.numpy()) < 2.0**30
     assert watch.onset is None
+
+
+def test_a_metric_that_is_not_finite_is_no_event_though_it_is_called_a_loss() -> None:
+    def focal_loss(y: Any, prediction: Any) -> Any:
+        return ops.log(-ops.abs(prediction) - 1)
+
+    x = sequences(fresh())
+    step = WatchedStep(recurrent(metrics=[focal_loss], jit_compile=False), each_loss=True)
+    logs = step(batches(x))
+    assert math.isnan(logs["focal_loss"])
+    assert step.event is None
+    assert step.losses == [float(logs["loss"])]
 
 
 class OwnStep(keras.Model):  # type: ignore[misc]
