@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from study.analysis.boundary.box_counting import Along, BoxDimension, box_dimension
@@ -24,11 +25,7 @@ class Atlas:
         y: Second axis.
         x_values: Shape (columns,).
         y_values: Shape (rows,).
-        mean_time: Of a pixel's trials the mean time to NaN up to the budget, where survivors count with the budget: the
-            restricted mean, which censoring there leaves as it is (P. Royston and M. Parmar, Restricted mean survival
-            time, 2013, doi:10.1186/1471-2288-13-152). Shape (rows, columns), in updates.
-        share: Of a pixel's trials, those that diverged; shape (rows, columns).
-        seeds: Number of seeds of every pixel.
+        times: To NaN, in updates, infinite for survivors; shape (rows, columns, seeds).
         budget: Of every trial, in updates.
         divergence: The event.
     """
@@ -37,24 +34,36 @@ class Atlas:
     y: Axis
     x_values: Floats
     y_values: Floats
-    mean_time: Floats
-    share: Floats
-    seeds: int
+    times: Floats
     budget: int
     divergence: Divergence
 
     @property
-    def diverged(self) -> Booleans:
-        """Pixels of which at least half of the trials diverged."""
-        return self.share >= 0.5
+    def seeds(self) -> int:
+        """Trials of every pixel."""
+        return int(self.times.shape[2])
 
-    def dimension(self, *, along: Along = "both") -> BoxDimension:
-        """Of the boundary between the pixels that diverged and the others."""
-        return box_dimension(self.diverged, along=along)
+    @property
+    def mean_time(self) -> Floats:
+        """Of every pixel, in updates, where survivors count with the budget; shape (rows, columns).
+
+        It is the restricted mean, which censoring at the budget leaves as it is (P. Royston and M. Parmar, Restricted
+        mean survival time, 2013, doi:10.1186/1471-2288-13-152).
+        """
+        return np.asarray(np.minimum(self.times, self.budget).mean(axis=2))
+
+    def diverged(self, *, within: int | None = None) -> Booleans:
+        """Pixels of which at least half of the trials diverged within so many updates; None takes the budget."""
+        died = self.times <= (self.budget if within is None else within)
+        return np.asarray(died.mean(axis=2) >= 0.5)
+
+    def dimension(self, *, within: int | None = None, along: Along = "both") -> BoxDimension:
+        """Of the edge between the pixels that diverged and the others: from one study for every smaller budget."""
+        return box_dimension(self.diverged(within=within), along=along)
 
 
 def atlas(table: pd.DataFrame, *, x: str, y: str) -> Atlas:
-    """The picture of a study of a grid over two axes, several seeds of a configuration put together.
+    """The picture of a study of a grid over two axes, of one seed or of several.
 
     Args:
         table: A results table.
@@ -70,15 +79,14 @@ def atlas(table: pd.DataFrame, *, x: str, y: str) -> Atlas:
     if len(budgets) != 1:
         raise UserError(f"{BUDGET_COLUMN}: the trials have {len(budgets)} budgets; a picture is of trials of one")
     told = pd.DataFrame({"x": numbers(trials, x), "y": numbers(trials, y), "seed": numbers(trials, SEED)})
-    told["diverged"] = (trials["outcome"] == "diverged").astype(float)
-    told["time"] = numbers(trials, "updates")
-    pixels = told.groupby(["y", "x"])
-    seeds = pixels["seed"].nunique().unstack(fill_value=0)
-    sizes = seeds.to_numpy(dtype=int)
-    lacking = int((sizes < sizes.max()).sum())
+    time = numbers(trials, "time_to_nan")
+    told["time"] = np.where(np.isnan(time), np.inf, time)
+    seeds = told.pivot_table(index="y", columns="x", values="seed", aggfunc="count", fill_value=0)
+    count = seeds.to_numpy(dtype=int)
+    lacking = int((count < count.max()).sum())
     if lacking:
         raise UserError(
-            f"{x} by {y}: {lacking} of {sizes.size} places of the grid lack a trial with a result; "
+            f"{x} by {y}: {lacking} of {count.size} places of the grid lack a trial with a result; "
             "a picture takes a study of a whole grid"
         )
     return Atlas(
@@ -86,9 +94,7 @@ def atlas(table: pd.DataFrame, *, x: str, y: str) -> Atlas:
         y=axes[1],
         x_values=seeds.columns.to_numpy(dtype=float),
         y_values=seeds.index.to_numpy(dtype=float),
-        mean_time=pixels["time"].mean().unstack().to_numpy(dtype=float),
-        share=pixels["diverged"].mean().unstack().to_numpy(dtype=float),
-        seeds=int(sizes.max()),
+        times=told.sort_values(["y", "x", "seed"])["time"].to_numpy(dtype=float).reshape(*count.shape, -1),
         budget=int(budgets[0]),
         divergence=event_of(trials),
     )

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from study.analysis.boundary.atlas import Atlas
 from study.analysis.boundary.box_counting import SMOOTH, BoxDimension
@@ -24,11 +24,17 @@ doi:10.1371/journal.pone.0199239)."""
 
 SURVIVED_COLOUR = "white"
 
+ByBudget = dict[int, BoxDimension]
+"""Dimension of an edge, by the updates within which trials diverged."""
+
+BUDGETS = (2, 5, 10, 20, 50)
+"""In updates: those below a picture's own for which its edge is looked at."""
+
 
 def atlas_figure(
     whole: Atlas, *, zoom: Atlas | None = None, seeds: Atlas | None = None, name: str = "atlas"
 ) -> Drawing:
-    """Panels of one seed, a zoom into its edge, the mean of several seeds, and box counts of the first two.
+    """Panels of one seed, a zoom into its edge, the mean of several seeds, and the dimension of the edge by budget.
 
     Args:
         whole: The picture.
@@ -37,7 +43,8 @@ def atlas_figure(
         name: Of the drawing.
     """
     pictures = [picture for picture in (whole, zoom, seeds) if picture is not None]
-    dimensions = {"the whole": whole.dimension()} | ({"the zoom": zoom.dimension()} if zoom is not None else {})
+    parts = {"the whole": whole} | ({} if zoom is None else {"the zoom": zoom})
+    dimensions = {label: _dimensions(part) for label, part in parts.items()}
     panels = len(pictures) + 1
     columns = min(panels, 2)
     rows = -(-panels // columns)
@@ -64,7 +71,7 @@ def atlas_figure(
             handlelength=1.1,
             borderaxespad=0.0,
         )
-        _counts(places.flat[len(pictures)], dimensions)
+        _roughness(places.flat[len(pictures)], dimensions, whole)
     return Drawing(name=name, caption=_caption(whole, zoom, seeds, dimensions), figure=figure)
 
 
@@ -73,7 +80,7 @@ def _seeds(picture: Atlas) -> str:
 
 
 def _picture(axes: Axes, picture: Atlas) -> QuadMesh:
-    shown = np.ma.masked_array(picture.mean_time, picture.share == 0)
+    shown = np.ma.masked_array(picture.mean_time, np.isinf(picture.times).all(axis=2))
     axes.set_facecolor(SURVIVED_COLOUR)
     mesh = axes.pcolormesh(
         _borders(picture.x, picture.x_values),
@@ -86,6 +93,9 @@ def _picture(axes: Axes, picture: Atlas) -> QuadMesh:
     for axis, setter in ((picture.x, axes.set_xscale), (picture.y, axes.set_yscale)):
         if axis.logarithmic:
             setter("log")
+    if picture.x.logarithmic and picture.x_values[-1] < 10 * picture.x_values[0]:
+        # Of less than a decade, matplotlib's own ticks are in each other's way.
+        plain_ticks(axes, axis="x", values=MaxNLocator(4).tick_values(picture.x_values[0], picture.x_values[-1])[1:-1])
     axes.set_xlabel(picture.x.label)
     axes.set_ylabel(picture.y.label)
     for side in ("top", "right"):
@@ -110,33 +120,40 @@ def _frame(axes: Axes, whole: Atlas, zoom: Atlas) -> None:
         )
 
 
-def _counts(axes: Axes, dimensions: dict[str, BoxDimension]) -> None:
-    for (label, found), (colour, line), marker in zip(dimensions.items(), CYCLE, "os", strict=False):
-        sizes, counts = np.array(found.sizes), np.array(found.counts)
-        if found.dimension is None:
-            continue
-        name = f"{label}: {found.dimension:.2f} ({found.low:.2f} to {found.high:.2f})"
-        axes.plot(sizes, counts, marker, color=colour, label=name)
-        middle = np.exp(np.log(counts).mean() - found.dimension * (np.log(sizes) - np.log(sizes).mean()))
-        axes.plot(sizes, middle, line, color=colour, linewidth=1.2)
-    highest = max(found.counts[0] for found in dimensions.values())
-    sizes = np.array(next(iter(dimensions.values())).sizes)
-    smooth = 1.3 * highest * sizes ** -float(SMOOTH["both"])
-    axes.plot(sizes, smooth, ":", color=INK, linewidth=1.4, label="as steep as a smooth curve: 1")
+def _dimensions(picture: Atlas) -> ByBudget:
+    """Of the edge, by budget; those of which it has one."""
+    budgets = sorted({*(budget for budget in BUDGETS if budget < picture.budget), picture.budget})
+    found = {budget: picture.dimension(within=budget) for budget in budgets}
+    return {budget: one for budget, one in found.items() if one.dimension is not None}
+
+
+def _roughness(axes: Axes, dimensions: dict[str, ByBudget], whole: Atlas) -> None:
+    for place, ((label, found), (colour, line), marker) in enumerate(
+        zip(dimensions.items(), CYCLE, "os", strict=False)
+    ):
+        # A little apart, so that their intervals can be told.
+        budgets = np.array(list(found)) * 1.05**place
+        middle, low, high = np.array([(one.dimension, one.low, one.high) for one in found.values()], dtype=float).T
+        axes.errorbar(
+            budgets, middle, [middle - low, high - middle], fmt=marker + line, color=colour, label=label, capsize=2.5
+        )
+    for value, words in ((SMOOTH["both"], "a smooth curve"), (2, "all of the plane")):
+        axes.axhline(value, color=GREY, linewidth=1.0, linestyle=":")
+        axes.annotate(words, (1, value), xycoords=("axes fraction", "data"), xytext=(-3, 3), textcoords="offset points",
+                      ha="right", color=INK)  # fmt: skip
     axes.set_xscale("log")
-    axes.set_yscale("log")
-    plain_ticks(axes, axis="x", values=sizes)
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    plain_ticks(axes, axis="x", values=[budget for budget in (*BUDGETS, whole.budget) if budget <= whole.budget])
     grid(axes)
-    axes.set_xlabel("side of a box, in pixels")
-    axes.set_ylabel("boxes with the edge in them")
-    axes.set_title("dimension of the edge (95% interval)")
-    axes.legend(loc="lower left")
+    axes.set_ylim(0.7, 2.3)
+    axes.set_xlabel("updates within which a trial diverged")
+    axes.set_ylabel("dimension of the edge")
+    axes.set_title("how rough the edge is (95% interval)")
+    axes.legend(loc="lower right")
 
 
-def _caption(whole: Atlas, zoom: Atlas | None, seeds: Atlas | None, dimensions: dict[str, BoxDimension]) -> str:
+def _caption(whole: Atlas, zoom: Atlas | None, seeds: Atlas | None, dimensions: dict[str, ByBudget]) -> str:
     words = whole.divergence.words
-    rows, columns = whole.share.shape
+    rows, columns, _ = whole.times.shape
     about = (
         f"Each pixel is a trial, {columns} by {rows}: its colour is the update of {words.noun}, white trials survived "
         f"their {count(whole.budget, 'update')}."
@@ -150,5 +167,8 @@ def _caption(whole: Atlas, zoom: Atlas | None, seeds: Atlas | None, dimensions: 
             f" Of {seeds.seeds} seeds the mean time is shown, survivors counted with {seeds.budget}; "
             "where it is white none diverged."
         )
-    found = "; ".join(f"of {label} {one.words}" for label, one in dimensions.items())
-    return f"{about} Dimension of the edge by box counting: {found}. A smooth curve has 1."
+    found = [
+        f"of {label} {one.words}" for label, by_budget in dimensions.items() if (one := by_budget.get(whole.budget))
+    ]
+    told = f"Dimension of the edge by box counting: {'; '.join(found)}." if found else "There is no edge."
+    return f"{about} {told} A smooth curve has 1."

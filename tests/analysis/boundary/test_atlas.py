@@ -23,7 +23,8 @@ def test_a_pixel_is_a_trial_at_its_place() -> None:
     assert (found.y_values == DROPOUTS).all()
     times = np.ceil(2 + 0.3 / RATES)
     assert (found.mean_time == np.minimum(times, 60)).all()
-    assert (found.diverged == (times <= 60)).all()
+    assert (found.diverged() == (times <= 60)).all()
+    assert (found.diverged(within=20) == (times <= 20)).all()
     assert (found.seeds, found.budget) == (1, 60)
 
 
@@ -31,13 +32,14 @@ def test_of_several_seeds_a_survivor_counts_with_its_budget() -> None:
     found = atlas(grid_of(1, 5, 30), x="learning_rate", y="recurrent_dropout")
     times = np.ceil([[1 + 0.3 / rate + seed for seed in (1, 5, 30)] for rate in RATES])
     assert found.mean_time[0] == pytest.approx(np.minimum(times, 60).mean(axis=1))
-    assert found.share[0] == pytest.approx((times <= 60).mean(axis=1))
+    assert (found.diverged()[0] == ((times <= 60).sum(axis=1) >= 2)).all()
     assert found.seeds == 3
 
 
 def test_an_upright_edge_has_dimension_one() -> None:
-    found = atlas(grid_of(1), x="learning_rate", y="recurrent_dropout").dimension()
-    assert found.dimension == pytest.approx(1, abs=0.05)
+    found = atlas(grid_of(1), x="learning_rate", y="recurrent_dropout")
+    for within in (None, 30):
+        assert found.dimension(within=within).dimension == pytest.approx(1, abs=0.05)
 
 
 def test_a_grid_with_holes_is_refused_in_a_sentence() -> None:
