@@ -73,7 +73,7 @@ class Case:
         epsilon: The optimizer's; None where it has none.
         optimizer: Its class.
         half: Names of layers that compute in float16 or bfloat16.
-        arrays: Of the data; empty for streams.
+        arrays: Of the data; of a stream those of the batch of the update that went wrong.
         bad_rows: Rows of the arrays with a number that is not finite.
         recurrent: The recurrent layers.
         largest_output: Largest finite magnitude of a layer's output in the forward pass of the update.

@@ -100,8 +100,11 @@ def _findings(case: Case) -> dict[str, Finding]:
 
 
 def _remedies(findings: Mapping[str, Finding], case: Case) -> list[Remedy]:
-    """Each kind once, those of the likeliest cause first; a learning rate is always worth a try."""
+    """Each kind once: what decides between the causes, then those of the likeliest; a learning rate is worth a try."""
     remedies: dict[str, Remedy] = {}
+    for finding in list(findings.values())[:1] + [finding for finding in findings.values() if finding.decides]:
+        for remedy in finding.remedies[:1]:
+            remedies.setdefault(remedy.key, remedy)
     for finding in findings.values():
         for remedy in finding.remedies:
             remedies.setdefault(remedy.key, remedy)
@@ -118,7 +121,8 @@ def _concluded(findings: Mapping[str, Finding], tried: Mapping[str, Tried]) -> l
         weight, evidence = finding.weight, list(finding.evidence)
         first = next((tried[one.key] for one in finding.remedies if one.key in tried and tried[one.key].runs), None)
         if first is not None and first.holds:
-            weight = DECIDED if finding.decides else weight + 0.05
+            own = first is tried.get(finding.remedies[0].key)
+            weight = DECIDED if finding.decides and own else weight + 0.05
             evidence.append(
                 f"all {len(first.runs)} seeds stayed finite for {first.budget} updates with: {first.change}"
             )

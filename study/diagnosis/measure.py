@@ -63,19 +63,27 @@ def case_of(
         "epsilon": getattr(inner_optimizer(model), "epsilon", None),
         "optimizer": type(inner_optimizer(model)).__name__,
         "half": tuple(layer.name for layer in model._flatten_layers() if layer.compute_dtype in HALF),
-        "arrays": () if arrays is None else tuple(_array_facts(arrays)),
+        "arrays": () if arrays is None else tuple(_array_facts(arrays.parts)),
         "bad_rows": () if arrays is None else tuple(map(int, nonfinite_rows(arrays))),
         **training,
     }
+    if event is not None and arrays is None:
+        # Of a stream no more is known than the batch.
+        facts["arrays"] = tuple(_array_facts(keras.tree.map_structure(without_optional, event.moment.batch)))
     if event is not None:
         facts |= _of_update(model, event, onset, walked)
     return Case(**facts)
 
 
-def _array_facts(data: Arrays) -> Iterator[ArrayFacts]:
-    for part, structure in zip(PARTS, data.parts, strict=False):
+def _array_facts(parts: Any) -> Iterator[ArrayFacts]:
+    """Of all rows, or of those of a batch.
+
+    Args:
+        parts: x, or (x, y), or (x, y, sample_weight), each a structure of arrays or tensors.
+    """
+    for part, structure in zip(PARTS, parts if isinstance(parts, tuple) else (parts,), strict=False):
         for path, leaf in keras.tree.flatten_with_path(structure):
-            if leaf is None:
+            if leaf is None or isinstance(leaf, tf.RaggedTensor | tf.SparseTensor):
                 continue
             values = np.asarray(leaf)
             if values.dtype.kind not in "fiub":

@@ -251,6 +251,17 @@ def test_a_recurrence_without_a_bound_that_holds_with_usual_data_and_weights_is_
     assert found["cause"]["id"] == cause
 
 
+def test_what_decides_between_causes_is_run_before_the_trials_are_spent() -> None:
+    found, bench = answer(LARGE_INPUTS, bench=Holds(LARGE_INPUTS, "activation", "standardised"), trials=6)
+    assert [remedy.id for remedy in bench.asked] == ["activation"] * 3 + ["standardised"] * 3
+    assert found["cause"]["id"] == "unscaled_data"
+
+
+def test_a_remedy_that_nobody_ran_decides_nothing() -> None:
+    found, _ = answer(LARGE_INPUTS, bench=Holds(LARGE_INPUTS, "activation", "standardised"), trials=3)
+    assert found["cause"]["id"] == "unbounded_recurrence"
+
+
 def test_a_loss_that_ends_far_above_its_first_is_no_spike() -> None:
     found, _ = answer(replace(TAME, onset=None, diverged=False, loss=(1.0, 5.0, 1e9, 1e8)))
     assert "explosion" in found["healthy"]

@@ -79,4 +79,5 @@ def shown(values: dict[str, float]) -> str:
 def operation(case: Case) -> str:
     """The operation that made the first number: `log`, `sqrt`, `truediv`; of a gradient, that of the way forward."""
     assert case.onset is not None
-    return str(case.onset.tensor).removeprefix("gradient of ").rpartition("/")[2].split(":")[0]
+    # tf.nn.softmax is called softmax_v2 where it is defined.
+    return str(case.onset.tensor).removeprefix("gradient of ").rpartition("/")[2].split(":")[0].removesuffix("_v2")

@@ -24,7 +24,8 @@ class ExplodingGradient(Cause):
         if case.learning_rate is not None:
             remedies.append(LearningRate(case.learning_rate, 1.0))
         # A gradient that overflows before any step has a norm that is infinite, and no clipping makes it finite.
-        remedies.insert(0 if case.at_once else len(remedies), SmallerInitialWeights())
+        infinite_at_once = case.at_once and onset.phase == "backward"
+        remedies.insert(0 if infinite_at_once else len(remedies), SmallerInitialWeights())
         return Finding(
             weight=0.86,
             sentence=f"The gradient grows on its way back until it overflows in {onset.layer or onset.tensor}.",

@@ -35,8 +35,10 @@ class UnboundedRecurrence(Cause):
             remedies += [LearningRate(case.learning_rate, 1.5)] if case.learning_rate is not None else []
             remedies.append(ClipNorm())
         remedies.append(Normalised())
+        likely = inside or case.onset.phase in ("forward", "backward")
+        weights_alone = case.same_update.get("usual_weights", False)
         return Finding(
-            weight=0.93 if inside or case.onset.phase in ("forward", "backward") else 0.85,
+            weight=0.93 if likely and not weights_alone else 0.85,
             sentence=f"The recurrent state of {fastest.layer} grows from timestep to timestep, and its activation "
             f"{fastest.activation} sets it no bound.",
             evidence=tuple(evidence),
