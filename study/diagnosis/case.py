@@ -77,8 +77,8 @@ class Case:
         bad_rows: Rows of the arrays with a number that is not finite.
         recurrent: The recurrent layers.
         largest_output: Largest finite magnitude of a layer's output in the forward pass of the update.
-        largest_kernel: The largest deviation of a kernel at the first update, in units of Glorot's; 0 where it went
-            wrong later.
+        largest_kernel: The largest root mean square of a kernel at the first update, in units of Glorot's deviation; 0
+            where it went wrong later.
         same_update: What the same update did with something changed: `float32`, `bounded`, `sample_left_out`,
             `smaller_weights`, `usual_weights` -> whether it stayed finite.
         again: Whether the same training went wrong once more when it was begun again; None where that was not tried.

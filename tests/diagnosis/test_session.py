@@ -79,7 +79,9 @@ def diagnosed(watch: NaNWatch, **limits: Any) -> Diagnosis:
 
 
 def test_inputs_that_are_too_large_are_told_and_hold_when_they_are_standardised() -> None:
-    found = diagnosed(watched(dense(layers.Dropout(0.1)), *rows(fresh(), scale=1e6)))
+    draw = fresh()
+    linear = keras.Sequential([keras.Input((6,)), layers.Dense(8), layers.Dropout(0.1), layers.Dense(1)])
+    found = diagnosed(watched(linear, *rows(draw, scale=1e6)))
     assert found.cause is not None
     assert (found.cause.id, found.remedies[0].id) == ("unscaled_data", "standardised")
     assert found.remedies[0].holds

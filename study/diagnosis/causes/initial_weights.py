@@ -26,7 +26,7 @@ class InitialWeights(Cause):
             evidence=(
                 "the first update is not finite, before any step",
                 f"no input is larger than {case.largest_input:.3g}",
-                f"a kernel's deviation is {case.largest_kernel:.3g} times Glorot's",
+                f"a kernel is {case.largest_kernel:.3g} times as large as Glorot's deviation",
                 "with initial weights a tenth as large, or of Glorot's deviation, the same update stays finite",
             ),
             remedies=(SmallerInitialWeights(),),

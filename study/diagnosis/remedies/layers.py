@@ -60,7 +60,7 @@ UNUSUAL = 3.0
 
 
 def shrink_kernels(model: Any) -> None:
-    """Make every trained weight but vectors a tenth as large, or of Glorot's deviation where that is less.
+    """Make every kernel a tenth as large, or as large as Glorot's deviation where that is less.
 
     Glorot's is sqrt(2 / (fan_in + fan_out)) (X. Glorot and Y. Bengio, Understanding the difficulty of training deep
     feedforward neural networks, 2010).
@@ -77,19 +77,19 @@ def make_kernels_usual(model: Any) -> None:
 
 
 def largest_kernel(model: Any) -> float:
-    """The largest deviation of a kernel, in units of Glorot's."""
+    """The largest root mean square of a kernel, in units of Glorot's deviation."""
     return max((ratio for _, _, ratio in _kernels(model)), default=0.0)
 
 
 def _kernels(model: Any) -> Iterator[tuple[Any, np.ndarray, float]]:
-    """Trained weights but vectors and embeddings, their values, and their deviation in units of Glorot's."""
+    """Trained weights but vectors and embeddings, their values, and their root mean square by Glorot's deviation."""
     for weight in model.trainable_weights:
         shape = tuple(weight.shape)
         if len(shape) < 2 or weight.name == "embeddings":
             continue
         usual = math.sqrt(2 / (math.prod(shape[:-1]) + math.prod(shape[:-2]) * shape[-1]))
         values = np.asarray(weight.value, dtype=np.float64)
-        yield weight, values, float(values.std()) / usual
+        yield weight, values, float(np.sqrt(np.mean(values**2))) / usual
 
 
 @contextmanager
