@@ -26,7 +26,7 @@ def anatomy(run_id: str, out: Path | None, opens: bool) -> None:
     from study.trial.home import existing_home
 
     home = existing_home()
-    from study.tracking import keep_anatomy, read_run
+    from study.tracking import ANATOMY, keep_artifact, read_run
 
     tracked = read_run(run_id, uri=home.tracking_uri)
     if out is None:
@@ -59,6 +59,6 @@ def anatomy(run_id: str, out: Path | None, opens: bool) -> None:
     click.echo(verdict(result))
     write_page(out, page, option="--out")
     click.echo(f"The page is in {out}")
-    keep_anatomy(run_id, page, uri=home.tracking_uri)
+    keep_artifact(run_id, ANATOMY, page, uri=home.tracking_uri)
     if opens:
         open_page(out)

@@ -16,6 +16,7 @@ from study.trial.errors import UserError
 
 if TYPE_CHECKING:
     from study.diagnosis.result import Diagnosis
+    from study.trial.home import Home
 
 KEPT = "every training that has ended is kept, and the same command goes on from there"
 """What an interrupted diagnosis says of its work."""
@@ -94,6 +95,8 @@ def diagnose(
                 )
                 page = render(found, title=f"{about.name}: {design.title(config)}")
                 record.close(found, title=about.name, page=page, interrupted=stop.is_set())
+        if run_id is not None and found.cause is not None:
+            _keep_cause(run_id, found, home=home)
         if as_json:
             import json
 
@@ -135,3 +138,13 @@ def _show(found: Diagnosis) -> None:
     for one in found.remedies:
         table.add_row(*one.cells)
     console.print(table)
+
+
+def _keep_cause(run_id: str, found: Diagnosis, *, home: Home) -> None:
+    """Keep the cause with the run of the trial, where reports of its study read it."""
+    from study.diagnosis.measured_cause import MeasuredCause
+    from study.tracking import CAUSE, keep_artifact
+
+    assert found.cause is not None
+    text = MeasuredCause.of([found.cause, *found.also]).to_json()
+    keep_artifact(run_id, CAUSE, text, uri=home.tracking_uri, tags={"cause": found.cause.id})

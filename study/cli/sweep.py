@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +20,11 @@ from study.cli.options import (
     storage_option,
 )
 from study.trial.divergence import Divergence
+
+if TYPE_CHECKING:
+    from study.models.file import ModelFile
+    from study.sweep.exhibits import Exhibit
+    from study.trial.design import Design
 
 
 @click.command(cls=Command)
@@ -54,7 +61,10 @@ from study.trial.divergence import Divergence
     help="Seconds to wait for a store that went away or is locked.",
 )
 @click.option(
-    "--anatomy/--no-anatomy", default=True, show_default=True, help="Write pages of a few exemplary trials at the end."
+    "--anatomy/--no-anatomy",
+    default=True,
+    show_default=True,
+    help="At the end, write pages of a few exemplary trials and measure the cause of their NaN.",
 )
 @set_option
 @divergence_option
@@ -107,7 +117,6 @@ def sweep(
         )
         if about.model is not None:
             refuse_engine()
-        from study.report.page_task import draw, draw_of_model
         from study.sweep.loop import run_sweep
         from study.sweep.options import SweepOptions
 
@@ -126,14 +135,14 @@ def sweep(
             command=command_line(),
         )
         console = plain_console()
-        drawing = draw if about.model is None else draw_of_model(about.model, about.space.design)
+        exhibits = _exhibits(about.model, about.space.design)
         report = run_sweep(
             about.space,
             options,
             home=home,
             console=console,
             stop=stop,
-            draw=drawing if anatomy else None,
+            exhibits=exhibits if anatomy else (),
             model=about.model,
         )
         from study.sweep.summary import summarise
@@ -141,3 +150,21 @@ def sweep(
         summarise(report, name=name, space=about.space, home=home, console=console)
         if report.interrupted:
             raise KeyboardInterrupt
+
+
+def _exhibits(model: ModelFile | None, design: Design) -> tuple[Exhibit, ...]:
+    """What is kept of exemplary trials."""
+    from study.report.page_task import cause_task, page_task
+    from study.sweep.exhibits import Exhibit
+    from study.tracking import ANATOMY, CAUSE
+
+    return (
+        Exhibit(artifact=ANATOMY, name="anatomy page", doing="writing the anatomy", make=page_task(model, design)),
+        Exhibit(
+            artifact=CAUSE,
+            name="measured cause",
+            doing="measuring the cause",
+            make=cause_task(model, design),
+            tags=lambda text: {"cause": json.loads(text)["cause"]["id"]},
+        ),
+    )

@@ -76,7 +76,7 @@ def diagnose(
     )
     steps.say(trials.cost(remedies, case))
     tried = trials.run(remedies)
-    concluded = _concluded(findings, tried) or [_unknown(case)]
+    concluded = _concluded(case, findings, tried)
     if case.again is False:
         concluded[0] = replace(concluded[0], evidence=(*concluded[0].evidence, NOT_AGAIN.format(budget)))
     return Diagnosis(
@@ -92,6 +92,11 @@ def diagnose(
 def budget_of(config: Configuration, case: Case) -> int:
     """Updates of a training with a remedy."""
     return min(config.updates, max(SMALLEST, LARGEST * len(case.loss)))
+
+
+def causes_of(case: Case) -> list[Concluded]:
+    """What is concluded from measurements alone, the likeliest first; at least that none of the known causes fits."""
+    return _concluded(case, _findings(case), {})
 
 
 def _findings(case: Case) -> dict[str, Finding]:
@@ -114,7 +119,7 @@ def _remedies(findings: Mapping[str, Finding], case: Case) -> list[Remedy]:
     return list(remedies.values())
 
 
-def _concluded(findings: Mapping[str, Finding], tried: Mapping[str, Tried]) -> list[Concluded]:
+def _concluded(case: Case, findings: Mapping[str, Finding], tried: Mapping[str, Tried]) -> list[Concluded]:
     """Causes by weight, after what their remedies did: one whose first remedy held gains, one whose failed loses."""
     concluded = []
     for name, finding in findings.items():
@@ -130,7 +135,7 @@ def _concluded(findings: Mapping[str, Finding], tried: Mapping[str, Tried]) -> l
             weight -= 0.3
             evidence.append(f"{first.survived} of {len(first.runs)} seeds stayed finite with: {first.change}")
         concluded.append(Concluded(id=name, weight=weight, sentence=finding.sentence, evidence=tuple(evidence)))
-    return sorted(concluded, key=lambda one: -one.weight)
+    return sorted(concluded, key=lambda one: -one.weight) or [_unknown(case)]
 
 
 def _unknown(case: Case) -> Concluded:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from study.report.tables import load
 if TYPE_CHECKING:
     import pandas as pd
 
+    from study.diagnosis.measured_cause import MeasuredCause
     from study.report.pages.study import Provenance
     from study.tracking import SweepRun
     from study.trial.home import Home
@@ -67,18 +69,26 @@ def analyse(name: str, *, out: Path, home: Home | None) -> Analysed:
     if home is None:
         page = render(report, Provenance(study=name))
         return Analysed(answers=found.answers, page=page, copy=page)
-    from study.tracking import pages_of, read_sweep, read_verdicts
+    from study.diagnosis.measured_cause import MeasuredCause
+    from study.report.pages.causes import cause_sentences
+    from study.tracking import pages_of, read_causes, read_sweep, read_verdicts
 
     sweep = read_sweep(uri=home.tracking_uri, study=name)
     verdicts = read_verdicts(uri=home.tracking_uri, study=name)
-    runs = [str(run) for run in exemplary_trials(found.table)["run_id"].dropna()]
+    chosen = exemplary_trials(found.table).dropna(subset=["run_id"])
+    trials = [(str(number), str(run)) for number, run in zip(chosen["trial_number"], chosen["run_id"], strict=True)]
+    runs = [run for _, run in trials]
+    kept = read_causes(runs, uri=home.tracking_uri)
+    causes = {run: MeasuredCause.from_json(text) for run, text in kept.items()}
+    told = cause_sentences(trials, causes)
     files = pages_of(runs, uri=home.tracking_uri)
     contrasts = None if verdicts is None else verdicts[0]
     links = {run: _address(file, page=out) if file else "" for run, file in files.items()}
+    provenance = partial(_provenance, name, sweep, causes=causes, claims=contrasts)
     return Analysed(
-        answers=found.answers,
-        page=render(report, _provenance(name, sweep, pages=links, claims=contrasts)),
-        copy=render(report, _provenance(name, sweep, pages=dict.fromkeys(files, ""), claims=contrasts)),
+        answers=(*found.answers, *told),
+        page=render(report, provenance(pages=links)),
+        copy=render(report, provenance(pages=dict.fromkeys(files, ""))),
         has_parent_run=sweep is not None,
     )
 
@@ -97,13 +107,18 @@ def keep_report(name: str, page: str, *, home: Home) -> None:
 
 
 def _provenance(
-    name: str, sweep: SweepRun | None, *, pages: Mapping[str, str], claims: pd.DataFrame | None
+    name: str,
+    sweep: SweepRun | None,
+    *,
+    pages: Mapping[str, str],
+    causes: Mapping[str, MeasuredCause],
+    claims: pd.DataFrame | None,
 ) -> Provenance:
     from study.report.pages.study import Provenance
     from study.tracking import VERSION
 
     if sweep is None:
-        return Provenance(study=name, pages=pages, claims=claims)
+        return Provenance(study=name, pages=pages, causes=causes, claims=claims)
     facts = {words: sweep.tags[tag] for tag, words in FACTS.items() if sweep.tags.get(tag)}
     versions = {tag.removeprefix(VERSION): number for tag, number in sweep.tags.items() if tag.startswith(VERSION)}
     if versions:
@@ -117,6 +132,7 @@ def _provenance(
         facts=facts,
         space=sweep.space_yaml,
         pages=pages,
+        causes=causes,
         claims=claims,
     )
 

@@ -1,4 +1,4 @@
-"""Which trials of a sweep get a page by themselves."""
+"""Which trials of a sweep are looked at more closely by themselves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from study.trial.design import Configuration
 from study.trial.result import TrialResult
 
 LONGEST_SECONDS = 30.0
-"""A trial that took longer gets its page on demand: a page trains the trial once more."""
+"""A trial that took longer is looked at on demand: that trains it once more."""
 
 
 def exemplary(results: Iterable[tuple[int, TrialResult[Any]]]) -> list[int]:

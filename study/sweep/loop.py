@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,7 @@ from study.models.file import ModelFile
 from study.space.samplers import BuildSampler, build_sampler
 from study.space.search_space import SearchSpace
 from study.sweep.description import sweep_note, sweep_params, sweep_tags
-from study.sweep.exemplary_pages import Draw, write_pages
+from study.sweep.exhibits import Exhibit, keep_exhibits
 from study.sweep.interrupt import raise_if_stopped
 from study.sweep.ledger import Ledger, telling_of_storage_errors
 from study.sweep.lock import exclusive_study
@@ -70,7 +70,7 @@ def run_sweep(
     stop: Event | None = None,
     workers: OpenWorkers | None = None,
     sampler: BuildSampler = build_sampler,
-    draw: Draw | None = None,
+    exhibits: Sequence[Exhibit] = (),
     model: ModelFile | None = None,
 ) -> SweepReport:
     """Run the trials of a study that are not finished yet, all that `space.trials` asks for.
@@ -83,7 +83,7 @@ def run_sweep(
         stop: Set to end the sweep early, keeping what is finished; see `study.sweep.interrupt`.
         workers: What trains; None takes processes as the options say.
         sampler: Makes what chooses the configurations.
-        draw: What a worker does to make the page of an exemplary trial at the end; None makes no pages.
+        exhibits: What is kept of exemplary trials at the end.
         model: The model file that the space is about; None where that is the example.
 
     Raises:
@@ -123,7 +123,7 @@ def run_sweep(
                 home=home,
                 ledger=ledger,
                 workers=workers or partial(_processes, options, _training(space, model)),
-                draw=draw,
+                exhibits=exhibits,
                 model=model,
                 progress=Progress(console=console, total=space.trials),
                 say=say,
@@ -165,7 +165,7 @@ class _Sweep:
         home: Home,
         ledger: Ledger,
         workers: OpenWorkers,
-        draw: Draw | None,
+        exhibits: Sequence[Exhibit],
         model: ModelFile | None,
         progress: Progress,
         say: Callable[[str], None],
@@ -175,7 +175,7 @@ class _Sweep:
         self._options = options
         self._ledger = ledger
         self._open_workers = workers
-        self._draw = draw
+        self._exhibits = exhibits
         self._model = model
         self._progress = progress
         self._say = say
@@ -210,7 +210,7 @@ class _Sweep:
             if left > 0 and not self._stop.is_set() and not self._ledger.is_done():
                 self._train_trials(left)
             else:
-                self._write_pages(self._open_workers)
+                self._keep_exhibits(self._open_workers)
             table = self._tracker.table()
             spent = self._progress.done >= self._space.trials
             interrupted = not spent and not self._ledger.is_done()
@@ -281,15 +281,15 @@ class _Sweep:
                     self._loop(workers, left)
                 finally:
                     self._ledger.requeue()
-            self._write_pages(lambda pages: nullcontext(workers))
+            self._keep_exhibits(lambda trials: nullcontext(workers))
 
-    def _write_pages(self, workers: Callable[[int], AbstractContextManager[Workers]]) -> None:
-        if self._draw is not None:
-            write_pages(
+    def _keep_exhibits(self, workers: Callable[[int], AbstractContextManager[Workers]]) -> None:
+        if self._exhibits:
+            keep_exhibits(
+                self._exhibits,
                 (record for record in self._ledger.finished() if record.number in self._asked_for),
                 tracker=self._tracker,
                 workers=workers,
-                draw=self._draw,
                 say=self._say,
                 stopped=self._stop.is_set,
             )

@@ -4,7 +4,7 @@ A study is an experiment. A sweep is its parent run; every trial is a nested run
 finished. Read `client` (connection, errors, names), `trial_run` (what a run says of a trial), `writer` and `reader`.
 """
 
-from study.tracking.client import KERAS_RUNS, REMEDIES, VERSION, create_store, list_studies
+from study.tracking.client import ANATOMY, CAUSE, KERAS_RUNS, REMEDIES, VERSION, create_store, list_studies
 from study.tracking.diagnosis import DiagnosisRuns, KeptTraining
 from study.tracking.patience import Patience, Waiting
 from study.tracking.reader import (
@@ -12,6 +12,7 @@ from study.tracking.reader import (
     SweepRun,
     TrackedTrial,
     pages_of,
+    read_causes,
     read_kept,
     read_metric,
     read_results,
@@ -22,9 +23,11 @@ from study.tracking.reader import (
 )
 from study.tracking.trial_run import run_name
 from study.tracking.views import address
-from study.tracking.writer import Tracker, attach, keep_anatomy
+from study.tracking.writer import Tracker, attach, keep_artifact
 
 __all__ = [
+    "ANATOMY",
+    "CAUSE",
     "KERAS_RUNS",
     "REMEDIES",
     "VERSION",
@@ -39,9 +42,10 @@ __all__ = [
     "address",
     "attach",
     "create_store",
-    "keep_anatomy",
+    "keep_artifact",
     "list_studies",
     "pages_of",
+    "read_causes",
     "read_kept",
     "read_metric",
     "read_results",

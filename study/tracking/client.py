@@ -51,6 +51,8 @@ DIAGNOSIS_UID = "diagnosis.uid"
 """Tag of a diagnosis's experiment and of all its runs."""
 ANATOMY = "anatomy.html"
 """Artifact of a trial's run: its page."""
+CAUSE = "cause.json"
+"""Artifact of a trial's run: the cause of its NaN, as it was measured."""
 
 STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
 """What a store may raise once there is a client of it."""

@@ -15,6 +15,7 @@ from mlflow.tracking import MlflowClient
 from study.tracking.client import (
     ANATOMY,
     AXES_FILE,
+    CAUSE,
     FINAL,
     MODEL_FOLDER,
     MODEL_PATH,
@@ -295,3 +296,15 @@ def pages_of(run_ids: Iterable[str], *, uri: str) -> dict[str, Path | None]:
             folder = Path(unquote(str(client.get_run(run_id).info.artifact_uri).removeprefix("file://")))
             found[run_id] = folder / ANATOMY if (folder / ANATOMY).is_file() else None
     return found
+
+
+def read_causes(run_ids: Iterable[str], *, uri: str) -> dict[str, str]:
+    """The runs whose cause was measured, and what was kept of it: run id -> JSON.
+
+    Raises:
+        UserError: No answer from the store.
+    """
+    client = client_of(uri)
+    with reading(uri):
+        kept = {run: read_artifact(client, run, CAUSE, Path.read_text) for run in run_ids}
+    return {run: text for run, text in kept.items() if text is not None}

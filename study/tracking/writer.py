@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.tracking import MlflowClient
 
 from study.tracking.client import (
-    ANATOMY,
     AXES_FILE,
     FINAL,
     MODEL_FOLDER,
@@ -166,13 +167,13 @@ class Tracker:
         self._patience.wait_out(lambda: self._delete_runs(number))
         self._written.pop(number, None)
 
-    def has_anatomy(self, run_id: str) -> bool:
-        """Whether a trial's run has its page already."""
-        return self._patience.wait_out(lambda: ANATOMY in {file.path for file in self._client.list_artifacts(run_id)})
+    def has_artifact(self, run_id: str, name: str) -> bool:
+        """Whether a trial's run has an artifact already."""
+        return self._patience.wait_out(lambda: name in {file.path for file in self._client.list_artifacts(run_id)})
 
-    def log_anatomy(self, run_id: str, page: str) -> None:
-        """Keep a trial's page in its run."""
-        self._patience.wait_out(lambda: self._client.log_text(run_id, page, ANATOMY))
+    def keep_artifact(self, run_id: str, name: str, text: str, *, tags: Mapping[str, str]) -> None:
+        """Keep a text in a trial's run, and tags with it."""
+        self._patience.wait_out(lambda: _keep(self._client, run_id, name, text, tags=tags))
 
     def close(self, *, status: str, table: pd.DataFrame, note: str) -> None:
         """End the parent run with counts, the results table and a description.
@@ -268,18 +269,26 @@ class Tracker:
         return self._patience.wait_out(lambda: table_of(self._runs(TRIAL_RUNS), axes=self._axes))
 
 
-def keep_anatomy(run_id: str, page: str, *, uri: str) -> None:
-    """Keep a trial's page in its run, in place of an earlier one.
+def keep_artifact(
+    run_id: str, name: str, text: str, *, uri: str, tags: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Keep a text in a trial's run, in place of an earlier one, and tags with it.
 
     Raises:
         UserError: The store refused, or did not answer.
     """
     try:
-        client_of(uri).log_text(run_id, page, ANATOMY)
+        _keep(client_of(uri), run_id, name, text, tags=tags)
     except STORE_ERRORS as error:
         raise UserError(
-            f"the MLflow store {shown_uri(uri)} did not take {ANATOMY} for run {run_id} ({reason(error)})"
+            f"the MLflow store {shown_uri(uri)} did not take {name} for run {run_id} ({reason(error)})"
         ) from error
+
+
+def _keep(client: MlflowClient, run_id: str, name: str, text: str, *, tags: Mapping[str, str]) -> None:
+    client.log_text(run_id, text, name)
+    if tags:
+        client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
 
 def attach(*, uri: str, study: str, folder: Path, tags: Mapping[str, str]) -> None:

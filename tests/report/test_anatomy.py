@@ -7,6 +7,7 @@ import json
 import math
 import re
 import sqlite3
+from collections.abc import Mapping
 from contextlib import nullcontext
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,12 +19,13 @@ from mlflow.tracking import MlflowClient
 
 from study.cli.command import Refused
 from study.cli.main import study as commands
+from study.diagnosis.causes import CAUSES
 from study.report.anatomy import page_text
 from study.report.figures.anatomy import ColourScale, fitted_growth
 from study.report.pages.anatomy import About, number, other_versions, render, warnings
 from study.space.file import parse
 from study.sweep.exemplary import LONGEST_SECONDS, exemplary
-from study.sweep.exemplary_pages import NOT_WRITTEN, write_pages
+from study.sweep.exhibits import NOT_KEPT, Exhibit, keep_exhibits
 from study.sweep.workers.base import TrialFailed, train
 from study.tracking import Tracker, read_results
 from study.tracking.client import NOTE
@@ -36,7 +38,7 @@ from study.trial.result import TrialResult
 from study.trial.sentence import verdict
 from tests.processes import Study
 from tests.stores import mlflow_runs
-from tests.sweep.in_process import sweep
+from tests.sweep.in_process import page_exhibit, sweep
 
 SHORT = {"units": 4, "timesteps": 12, "features": 3, "batch_size": 4, "clipnorm": None, "max_norm": None}
 DIVERGES = TrialConfig(**SHORT, learning_rate=1e30, updates=8)
@@ -281,11 +283,11 @@ class Runs:
         self.written = {n: f"run-{n}" for n in numbers}
         self.pages: dict[str, str] = {}
 
-    def has_anatomy(self, run_id: str) -> bool:
+    def has_artifact(self, run_id: str, name: str) -> bool:
         return run_id in self.pages
 
-    def log_anatomy(self, run_id: str, page: str) -> None:
-        self.pages[run_id] = page
+    def keep_artifact(self, run_id: str, name: str, text: str, *, tags: Mapping[str, str]) -> None:
+        self.pages[run_id] = text
 
 
 class Pool:
@@ -307,11 +309,11 @@ def write(runs: Runs, records: list[Record], *, stop_after: int = 99, draw=None)
         opened.append(pages)
         return nullcontext(Pool())
 
-    write_pages(
+    keep_exhibits(
+        [page_exhibit(draw or (lambda recorded, about: f"page of {json.loads(about)['run_id']}"))],
         records,
         tracker=cast(Tracker, runs),
         workers=workers,
-        draw=draw or (lambda recorded, about: f"page of {json.loads(about)['run_id']}"),
         say=said.append,
         stopped=lambda: len(runs.pages) - before >= stop_after,
     )
@@ -325,14 +327,59 @@ def records_of(results: list[TrialResult]) -> list[Record]:
 def test_pages_are_written_once_and_an_interrupted_sweep_goes_on_with_those_that_are_missing() -> None:
     records = records_of([made_up(n) for n in (9, 3, 5, 8, 7)])
     runs = Runs([0, 1, 2, 3, 4])
-    assert write(runs, records, stop_after=0) == ([NOT_WRITTEN], [])
+    assert write(runs, records, stop_after=0) == ([NOT_KEPT], [])
     assert runs.pages == {}
     said, opened = write(runs, records, stop_after=1)
-    assert (said[-1], opened, len(runs.pages)) == (NOT_WRITTEN, [3], 1)
+    assert (said[-1], opened, len(runs.pages)) == (NOT_KEPT, [3], 1)
     said, opened = write(runs, records)
-    assert (said, opened) == (["writing the anatomy of 2 exemplary trials to MLflow"], [2])
+    assert (said, opened) == (["writing the anatomy of 2 exemplary trials"], [2])
     assert runs.pages == {f"run-{n}": f"page of run-{n}" for n in (0, 1, 4)}
     assert write(runs, records) == ([], [])
+
+
+def test_every_exhibit_that_is_missing_is_made_and_the_run_is_tagged_by_it() -> None:
+    kept: dict[tuple[str, str], tuple[str, dict[str, str]]] = {("run-0", "page.html"): ("old", {})}
+
+    class Several(Runs):
+        def has_artifact(self, run_id: str, name: str) -> bool:
+            return (run_id, name) in kept
+
+        def keep_artifact(self, run_id: str, name: str, text: str, *, tags: Mapping[str, str]) -> None:
+            kept[run_id, name] = text, dict(tags)
+
+    exhibits = [
+        Exhibit(artifact="page.html", name="page", doing="writing a page", make=lambda recorded, about: "new"),
+        Exhibit(
+            artifact="cause.json",
+            name="cause",
+            doing="measuring the cause",
+            make=lambda recorded, about: "grows",
+            tags=lambda text: {"cause": text},
+        ),
+    ]
+    said: list[str] = []
+    opened: list[int] = []
+
+    def workers(trials: int):  # type: ignore[no-untyped-def]
+        opened.append(trials)
+        return nullcontext(Pool())
+
+    keep_exhibits(
+        exhibits,
+        records_of([made_up(3), made_up(5)]),
+        tracker=cast(Tracker, Several([0, 1])),
+        workers=workers,
+        say=said.append,
+        stopped=lambda: False,
+    )
+    assert said == ["writing a page of 1 exemplary trial", "measuring the cause of 2 exemplary trials"]
+    assert kept == {
+        ("run-0", "page.html"): ("old", {}),
+        ("run-1", "page.html"): ("new", {}),
+        ("run-0", "cause.json"): ("grows", {"cause": "grows"}),
+        ("run-1", "cause.json"): ("grows", {"cause": "grows"}),
+    }
+    assert opened == [2]
 
 
 def test_a_sweep_without_a_nan_says_nothing_of_pages() -> None:
@@ -369,7 +416,7 @@ def test_a_sweep_keeps_pages_of_exemplary_trials_once_and_the_command_writes_any
     sweep = ("sweep", str(space), "--name", "tiny", "--workers", "1")
     answer = study(*sweep)
     assert answer.returncode == 0, answer.stderr
-    assert re.search(r"writing the anatomy of \d exemplary trials? to MLflow", answer.stdout)
+    assert re.search(r"writing the anatomy of \d exemplary trials?", answer.stdout)
     commands.main(list(sweep), standalone_mode=False)
     assert "writing the anatomy" not in capsys.readouterr().out
 
@@ -384,13 +431,14 @@ def test_a_sweep_keeps_pages_of_exemplary_trials_once_and_the_command_writes_any
 
     client = MlflowClient(tracking_uri=uri)
     runs = {run.info.run_id: run for run in mlflow_runs(uri, "tiny") if run.data.tags["study.role"] == "trial"}
-    with_page = {i for i in runs if [file.path for file in client.list_artifacts(i)] == ["anatomy.html"]}
+    with_page = {i for i in runs if [file.path for file in client.list_artifacts(i)] == ["anatomy.html", "cause.json"]}
     assert {runs[i].data.params["activation"] for i in with_page} == set(gone["activation"])
     assert set(gone[gone["time_to_nan"] == gone["time_to_nan"].min()]["run_id"]) & with_page
     kept = Path(client.download_artifacts(next(iter(with_page)), "anatomy.html", str(tmp_path))).read_text()
     note = runs[next(iter(with_page))].data.tags[NOTE]
     assert note.splitlines()[-1] in Page(kept).text
     assert 'id="warnings"' not in kept
+    assert {runs[i].data.tags["cause"] for i in with_page} <= {cause.id for cause in CAUSES} | {"unknown"}
 
     # The command, on a run without a page, and as if made with another Keras.
     left = next(i for i in runs if i not in with_page)
@@ -427,8 +475,8 @@ def test_a_sweep_of_listed_configurations_keeps_pages_too(stores: Home) -> None:
         "  - {learning_rate: 1e+30, seed: 1}\n  - {learning_rate: 1e+30, seed: 1}\n  - {learning_rate: 1e-6, seed: 2}\n"
         "updates: 3\n"
     )
-    swept = sweep(stores, "listed", 3, space=space, train=train, draw=page_text)
-    assert re.search(r"writing the anatomy of [12] exemplary trials? to MLflow", swept.output)
+    swept = sweep(stores, "listed", 3, space=space, train=train, exhibits=[page_exhibit(page_text)])
+    assert re.search(r"writing the anatomy of [12] exemplary trials?", swept.output)
     pages = list(stores.folder.glob("artifacts/listed/*/artifacts/anatomy.html"))
     assert 1 <= len(pages) <= 2
 

@@ -12,7 +12,7 @@ from study.models.anatomy import anatomy_of
 from study.models.file import ModelFile
 from study.models.signature import design_of
 from study.report.anatomy import page_text
-from study.report.page_task import draw_of_model
+from study.report.page_task import page_task
 from study.report.pages.anatomy import About, render
 from study.report.readme_figures import write_layer_map
 from study.trial.anatomy import TrialAnatomy
@@ -107,7 +107,7 @@ def test_the_page_of_a_healthy_trial_shows_its_last_update(file: ModelFile) -> N
 def test_a_worker_draws_the_page_of_a_trial_from_text(file: ModelFile, diverged: TrialAnatomy) -> None:
     recorded = diverged.result.to_json()
     elsewhere = ModelFile(path="/not/here/my_model.py", text=file.text)
-    html = draw_of_model(elsewhere, diverged.result.config.design)(recorded, '{"title": "t", "run_id": "abc"}')
+    html = page_task(elsewhere, diverged.result.config.design)(recorded, '{"title": "t", "run_id": "abc"}')
     assert verdict(diverged.result) in Page(html).text
     assert 'id="warnings"' not in html
     same = page_text(recorded, '{"title": "t"}', model=elsewhere, design=diverged.result.config.design)

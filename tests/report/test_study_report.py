@@ -10,8 +10,12 @@ import pytest
 from click.testing import CliRunner, Result
 from mlflow.tracking import MlflowClient
 
+from study.analysis.exemplary import exemplary_trials
 from study.cli.main import study
-from study.tracking import attach, keep_anatomy
+from study.diagnosis.measured_cause import MeasuredCause
+from study.diagnosis.result import Concluded
+from study.report.tables import load
+from study.tracking import ANATOMY, CAUSE, attach, keep_artifact
 from tests.analysis.made_up_trials import results_table
 from tests.stores import home_in, mlflow_runs
 from tests.sweep.in_process import sweep
@@ -70,7 +74,7 @@ def test_pages_of_trials_are_linked_from_the_file_and_named_in_the_store(
         (run for run in mlflow_runs(store, STUDY) if "time_to_nan" in run.data.metrics),
         key=lambda run: (run.data.metrics["time_to_nan"], int(run.data.tags["trial_number"])),
     )
-    keep_anatomy(soonest.info.run_id, "<p>the page</p>", uri=store)
+    keep_artifact(soonest.info.run_id, ANATOMY, "<p>the page</p>", uri=store)
     out = tmp_path / "linked.html"
     assert report(STUDY, "--out", str(out)).exit_code == 0
     (link,) = re.findall(r'<a href="([^"#][^"]*)">page</a>', out.read_text("utf-8"))
@@ -133,3 +137,21 @@ def test_an_unknown_study_is_named_with_those_that_there_are(store: str) -> None
     result = report("unseen")
     assert result.exit_code == 2
     assert f"there are {STUDY}" in result.stderr
+
+
+def test_the_cause_of_exemplary_trials_is_told_where_it_was_measured(store: str, tmp_path: Path) -> None:
+    chosen = exemplary_trials(load(STUDY))
+    first, *others = chosen["run_id"]
+    cause = Concluded(id="unbounded_recurrence", weight=0.9, sentence="It grows.", evidence=("by 1.3 a timestep",))
+    keep_artifact(first, CAUSE, MeasuredCause(cause=cause, also=("initial_weights",)).to_json(), uri=store)
+    out = tmp_path / "causes.html"
+    result = report(STUDY, "--out", str(out))
+    number = chosen["trial_number"].iloc[0]
+    meaning = "a recurrent state grows by a factor per timestep through an activation without a bound"
+    assert f"Measured cause of trial {number}: `unbounded_recurrence`, {meaning}." in result.output
+    page = out.read_text("utf-8")
+    for words in ("<code>unbounded_recurrence</code>", "It grows.", "by 1.3 a timestep", "initial_weights"):
+        assert words in page
+    assert page.count("<td>unbounded_recurrence</td>") == 1
+    assert others
+    assert "<code>study diagnose --run RUN</code> measures the cause of a trial that has none here" in page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
 from threading import Event
@@ -11,14 +12,20 @@ from rich.console import Console
 from study.space.file import load
 from study.space.samplers import BuildSampler, build_sampler
 from study.space.search_space import SearchSpace, check_trials
-from study.sweep.exemplary_pages import Draw
+from study.sweep.exhibits import Exhibit, Make
 from study.sweep.loop import SweepReport, run_sweep
 from study.sweep.options import SweepOptions
 from study.sweep.workers.base import OpenWorkers, Train
 from study.sweep.workers.inline import InlineWorkers
+from study.tracking import ANATOMY
 from study.trial.folders import space_folders
 from study.trial.home import Home
 from tests.sweep.made_up import made_up
+
+
+def page_exhibit(make: Make) -> Exhibit:
+    """The page of an exemplary trial."""
+    return Exhibit(artifact=ANATOMY, name="anatomy page", doing="writing the anatomy", make=make)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +48,7 @@ def sweep(
     patience: float = 0,
     stop: Event | None = None,
     sampler: BuildSampler = build_sampler,
-    draw: Draw | None = None,
+    exhibits: Sequence[Exhibit] = (),
     output: StringIO | None = None,
 ) -> Swept:
     """Run a sweep with workers that are this process, unless others are given.
@@ -57,7 +64,7 @@ def sweep(
         patience: Seconds for which a store that went away is waited for.
         stop: Set to end the sweep early.
         sampler: Makes what chooses the configurations.
-        draw: Makes the page of an exemplary trial.
+        exhibits: What is kept of exemplary trials.
         output: Takes what is said, also where the sweep raises.
     """
     output = output or StringIO()
@@ -70,6 +77,6 @@ def sweep(
         stop=stop,
         workers=workers or (lambda at_most: InlineWorkers(population=population, train=train)),
         sampler=sampler,
-        draw=draw,
+        exhibits=exhibits,
     )
     return Swept(report=report, output=output.getvalue())

@@ -25,7 +25,7 @@ from study.trial.config import TrialConfig
 from study.trial.home import Home
 from tests.processes import Drive, finish, wait_for_trials
 from tests.stores import assert_whole_and_equal, home_in, optuna_trials, told
-from tests.sweep.in_process import sweep
+from tests.sweep.in_process import page_exhibit, sweep
 from tests.sweep.made_up import made_up
 
 PARTS = 2
@@ -47,7 +47,8 @@ def draw_a_page(recorded: str, about: str) -> str:
 
 def run(home: Home, space: SearchSpace) -> None:
     """A sweep whose trial of seed 2 fails, and which writes pages at its end."""
-    sweep(home, "killed", space.trials, space=space, train=partial(made_up, mode="raises"), draw=draw_a_page)
+    pages = [page_exhibit(draw_a_page)]
+    sweep(home, "killed", space.trials, space=space, train=partial(made_up, mode="raises"), exhibits=pages)
 
 
 class Disk:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -24,9 +24,13 @@ from study.report.figures.phase import phase_figure
 from study.report.figures.prediction import calibration_figure, fit_words, importance_figure
 from study.report.figures.scaling import scaling_figure
 from study.report.figures.survival import two_parts_figure
+from study.report.pages.causes import COLUMNS, cause_rows, cause_sentences
 from study.report.pages.template import template
 from study.trial.axes import BUDGET_COLUMN, NONE, as_text
 from study.trial.outcome import LOSS_THRESHOLD
+
+if TYPE_CHECKING:
+    from study.diagnosis.measured_cause import MeasuredCause
 
 TASKS: dict[str, str] = {
     "noise": "noise: labels have nothing to do with the inputs, so survived and diverged are said of noise",
@@ -52,6 +56,8 @@ class Provenance:
     """The search space, YAML."""
     pages: Mapping[str, str] = field(default_factory=dict)
     """Runs that have a page of their anatomy: run id -> relative address of the page, or the empty text."""
+    causes: Mapping[str, MeasuredCause] | None = None
+    """Runs whose cause was measured; None of a file, which has none."""
     claims: pd.DataFrame | None = None
     """Verdicts on claims, a row a contrast (`study.claims.verdicts.Verdicts.contrasts`)."""
 
@@ -364,9 +370,11 @@ def _examples(found: Findings, provenance: Provenance) -> Section | None:
     by_importance = [axis.axis for axis in found.importance.axes]
     varied = [axis for axis in (*by_importance, *found.survival.axes) if axis in found.survival.axes]
     varied = list(dict.fromkeys(varied))[:4]
-    rows = []
+    causes = provenance.causes
+    rows, trials = [], []
     for row in chosen.to_dict("records"):
         run = "" if pd.isna(row["run_id"]) else str(row["run_id"])
+        trials.append((str(row["trial_number"]), run))
         # `has a page` is a fact about the store; a link is there only where the page can be reached from here.
         rows.append(
             (
@@ -374,18 +382,32 @@ def _examples(found: Findings, provenance: Provenance) -> Section | None:
                 str(row["trial_number"]),
                 str(row["time_to_nan"]),
                 *(_value(row[axis]) for axis in varied),
+                *(() if causes is None else (causes[run].cause.id if run in causes else "-",)),
                 run,
                 provenance.pages.get(run, "-"),
             )
         )
+    of_causes = () if causes is None else ("cause",)
     table = Table(
-        columns=("why", "trial", found.survival.divergence.words.time, *varied, "run", "anatomy"),
+        columns=("why", "trial", found.survival.divergence.words.time, *varied, *of_causes, "run", "anatomy"),
         rows=tuple(rows),
         numeric=frozenset({1, 2}),
         caption="The command `study anatomy RUN` shows a trial update by update, and keeps the page with its run as "
-        "anatomy.html.",
+        "anatomy.html."
+        + (
+            ""
+            if causes is None
+            else " The command `study diagnose --run RUN` measures the cause of a trial that has none here, and runs "
+            "what may help against it."
+        ),
     )
-    return Section(title="Exemplary trials", anchor="examples", tables=(table,))
+    measured = Table(columns=COLUMNS, rows=cause_rows(trials, causes or {}), numeric=frozenset({0}), folded=True)
+    return Section(
+        title="Exemplary trials",
+        anchor="examples",
+        sentences=cause_sentences(trials, causes or {}),
+        tables=(table, measured) if measured.rows else (table,),
+    )
 
 
 def _claims(provenance: Provenance) -> Section | None:
