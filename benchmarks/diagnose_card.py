@@ -1,9 +1,9 @@
 """How good a diagnosis of the built-in example is: diverged trials of the recorded study `card`, drawn at random.
 
-    python benchmarks/diagnose_card.py [--trials 60] [--minutes 25] [--kept FOLDER] [--out benchmarks/diagnose_card.md]
+    python benchmarks/diagnose_card.py [--trials 60] [--limit 30] [--minutes 25] [--kept FOLDER] [--out benchmarks/diagnose_card.md]
 
-Each trial is diagnosed by the function of `study diagnose --set ...`, with its default limits, in processes that keep
-their compiled programs from one trial to the next. Told are the trainings that were run until the first remedy that
+Each trial is diagnosed by the function of `study diagnose --set ... --trials LIMIT`, in processes that keep their
+compiled programs from one trial to the next. Told are the trainings that were run until the first remedy that
 held with every seed of the diagnosis, and what came of two remedies with five seeds that the diagnosis did not use, to
 the trial's whole budget: that first one, and the one that the answer names first.
 
@@ -122,7 +122,7 @@ def confirm(place: Bench, config: TrialConfig, remedy: Remedy) -> int:
     return sum(not run.result().diverged for run in runs)
 
 
-def table(lines: Sequence[Mapping[str, Any]], *, wanted: int) -> str:
+def table(lines: Sequence[Mapping[str, Any]], *, wanted: int, limit: int) -> str:
     """Markdown."""
     until = [line["until_first"] if line["until_first"] is not None else math.inf for line in lines]
     seconds = sorted(line["seconds"] for line in lines)
@@ -154,7 +154,8 @@ def table(lines: Sequence[Mapping[str, Any]], *, wanted: int) -> str:
         "",
         f"{machine()}; " + ", ".join(f"{name} {told[name]}" for name in ("study", "tensorflow", "keras")) + ".",
         "",
-        f"Diverged trials of `recorded:card`, drawn with seed {DRAWN_WITH}; see `benchmarks/diagnose_card.py`.",
+        f"Diverged trials of `recorded:card`, drawn with seed {DRAWN_WITH}, each diagnosed with at most {limit} trainings; "
+        "see `benchmarks/diagnose_card.py`.",
         "",
         "| measured | figure | wanted |",
         "| --- | --- | --- |",
@@ -178,6 +179,7 @@ def _kind(change: str | None) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument("--limit", type=int, default=Limits().trials, help="trainings with a remedy in a diagnosis")
     parser.add_argument("--minutes", type=float, default=25.0, help="after which no trial is begun")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--kept", type=Path, default=Path("mlruns/diagnose_card"), help="folder of the JSON lines")
@@ -185,7 +187,7 @@ def main() -> None:
     asked = parser.parse_args()
     began = time.monotonic()
     asked.kept.mkdir(parents=True, exist_ok=True)
-    file = asked.kept / "lines.jsonl"
+    file = asked.kept / f"limit-{asked.limit}.jsonl"
     known = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     configs = drawn(asked.trials)
     done = {json.dumps(line["config"], sort_keys=True): line for line in known}
@@ -194,7 +196,7 @@ def main() -> None:
             own = json.dumps(config.as_json(), sort_keys=True)
             if own in done or time.monotonic() - began > 60 * asked.minutes:
                 continue
-            done[own] = diagnosed(place, config, limits=Limits())
+            done[own] = diagnosed(place, config, limits=Limits(trials=asked.limit))
             with file.open("a") as lines:
                 lines.write(json.dumps(done[own]) + "\n")
             print(
@@ -203,7 +205,7 @@ def main() -> None:
     wanted = [json.dumps(config.as_json(), sort_keys=True) for config in configs]
     lines_of = [done[own] for own in wanted if own in done]
     if lines_of:
-        asked.out.write_text(table(lines_of, wanted=len(configs)))
+        asked.out.write_text(table(lines_of, wanted=len(configs), limit=asked.limit))
         print(asked.out.read_text())
 
 
