@@ -1,6 +1,6 @@
 """How good a diagnosis of the built-in example is: diverged trials of the recorded study `card`, drawn at random.
 
-    python benchmarks/diagnose_card.py [--trials 60] [--limit 30] [--minutes 25] [--kept FOLDER] [--out benchmarks/diagnose_card.md]
+    python benchmarks/diagnose_card.py [--trials 60] [--limit 30] [--minutes 25] [--out benchmarks/diagnose_card.md]
 
 Each trial is diagnosed by the function of `study diagnose --set ... --trials LIMIT`, in processes that keep their
 compiled programs from one trial to the next. Told are the trainings that were run until the first remedy that
@@ -154,8 +154,8 @@ def table(lines: Sequence[Mapping[str, Any]], *, wanted: int, limit: int) -> str
         "",
         f"{machine()}; " + ", ".join(f"{name} {told[name]}" for name in ("study", "tensorflow", "keras")) + ".",
         "",
-        f"Diverged trials of `recorded:card`, drawn with seed {DRAWN_WITH}, each diagnosed with at most {limit} trainings; "
-        "see `benchmarks/diagnose_card.py`.",
+        f"Diverged trials of `recorded:card`, drawn with seed {DRAWN_WITH}, each diagnosed with at most {limit} "
+        "trainings; see `benchmarks/diagnose_card.py`.",
         "",
         "| measured | figure | wanted |",
         "| --- | --- | --- |",
