@@ -44,6 +44,9 @@ from study.trial.folders import project_folder, space_folders
 PARTS = {"contrasts": "claims", "arms": "claims_arms", "remedies": REMEDIES, "keras": KERAS_RUNS}
 """Ending of a recorded file -> the table kept with the study's parent run."""
 
+OUTCOME = ("divergence", "exploded")
+"""What belongs to an outcome besides the columns that every results table must have."""
+
 SECONDS = "seconds.json"
 """In the store's folder: how long the commands took that ended, by command."""
 
@@ -131,7 +134,8 @@ def collect(recording: Recording, *, home: Path, folder: Path) -> bool:
     table = as_results(read_results(uri=uri, study=recording.name), where=recording.name)
     shipped = table
     if recording.outcomes_alone:
-        shipped = table[[column.name for column in columns_of(axes_of(table)) if column.required]]
+        kept = [column.name for column in columns_of(axes_of(table)) if column.required or column.name in OUTCOME]
+        shipped = table[kept]
     write_results(shipped, folder / f"{recording.name}.parquet")
     for ending, name in PARTS.items():
         part = read_kept(uri=uri, study=recording.name, name=name)

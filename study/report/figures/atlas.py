@@ -95,7 +95,7 @@ def _picture(axes: Axes, picture: Atlas) -> QuadMesh:
             setter("log")
     if picture.x.logarithmic and picture.x_values[-1] < 10 * picture.x_values[0]:
         # Of less than a decade, matplotlib's own ticks are in each other's way.
-        plain_ticks(axes, axis="x", values=MaxNLocator(4).tick_values(picture.x_values[0], picture.x_values[-1])[1:-1])
+        plain_ticks(axes, axis="x", values=MaxNLocator(5).tick_values(picture.x_values[0], picture.x_values[-1]))
     axes.set_xlabel(picture.x.label)
     axes.set_ylabel(picture.y.label)
     for side in ("top", "right"):
