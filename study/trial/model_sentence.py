@@ -78,6 +78,8 @@ def _in_layer(tensor: str, layer: str | None) -> str:
 
 
 def _of_gradient(path: str, onset: Onset) -> str:
+    if path.startswith("regularizer of "):
+        return f"the {path}"
     if path == onset.layer:
         return f"the output of layer {path}"
     where, _, last = path.rpartition("/")

@@ -129,12 +129,12 @@ class Describer:
         index, shape = origin.index, origin.where.shape
         called = self.naming.called_by_user(operation)
         source = None if operation.users is None else operation.users.source
+        weight = self.naming.regularized(operation)
+        if weight is not None:
+            layer, tensor = self.naming.layer_of_variable(weight), self.naming.of_regularizer(weight)
+            return _Told(layer=layer, tensor=tensor, index=index, shape=(), source=source if called else None)
         if called is not None:
             return _Told(layer=operation.place.output, tensor=called, index=index, shape=shape, source=source)
-        weight = next((path for one in operation.inputs if (path := self.naming.path_of(one)) is not None), None)
-        if weight is not None:
-            layer = next(self.naming.layer_of_variable(one) for one in operation.inputs if self.naming.path_of(one))
-            return _Told(layer=layer, tensor=f"regularizer of {weight}", index=index, shape=())
         return _Told(layer=operation.place.output, tensor="loss", index=index, shape=shape)
 
     def _backward(self, origin: Origin, operation: Executed) -> _Told:
@@ -145,15 +145,19 @@ class Describer:
             tensor = named.tensor if named is not None else f"gradient of {plain_name(operation)}"
             return _Told(layer=None, tensor=tensor, index=index, shape=shape)
         called = self.naming.called_by_user(forward)
+        weight = self.naming.regularized(forward)
         if named is not None:
             tensor = named.tensor
+        elif weight is not None:
+            tensor = f"gradient of {self.naming.of_regularizer(weight)}"
         elif called is not None:
             tensor = f"gradient of {self.naming.of_operation(forward)}"
         else:
             tensor = f"gradient of {self.naming.of_tensor(self._with_respect_to(operation, forward))}"
-        of_weight = self._is_gradient_of_a_weight(operation, forward)
+        of_weight = weight is not None or self._is_gradient_of_a_weight(operation, forward)
+        layer = self.naming.layer_at(forward) or forward.place.output
         return _Told(
-            layer=self.naming.layer_at(forward) or forward.place.output,
+            layer=layer if weight is None else self.naming.layer_of_variable(weight),
             tensor=tensor,
             index=index,
             shape=() if of_weight else shape,

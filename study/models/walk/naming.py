@@ -48,6 +48,32 @@ class Naming:
         named_after = max((one for one in of_weights if name.startswith(f"{one}_")), key=len, default=None)
         return None if named_after is None else self.layer_of_variable(("variable", of_weights[named_after], 0))
 
+    def regularized(self, operation: Executed) -> TensorId | None:
+        """The weight that an operation of the loss is computed from, where it is from nothing else but constants."""
+        if operation.place.phase != LOSS or operation.place.call is not None:
+            return None
+        weights: dict[str, TensorId] = {}
+        seen: set[TensorId] = set()
+        left = list(operation.inputs)
+        while left:
+            tensor = left.pop()
+            if tensor in seen:
+                continue
+            seen.add(tensor)
+            if (path := self.path_of(tensor)) is not None:
+                weights[path] = tensor
+            elif tensor in self.data:
+                return None
+            elif (maker := self.recorder.maker(tensor)) is not None:
+                if maker.place.call is not None:
+                    return None
+                left += maker.inputs
+        return next(iter(weights.values())) if len(weights) == 1 else None
+
+    def of_regularizer(self, weight: TensorId) -> str:
+        """What a regularizer is called."""
+        return f"regularizer of {self.path_of(weight)}"
+
     def phase_of_variable(self, tensor: TensorId) -> str:
         """The phase of the update in which a variable is read first."""
         return next((user.place.phase for user in self._readers(tensor)), FORWARD)

@@ -85,6 +85,23 @@ def test_a_regularizer_is_told_with_its_weight() -> None:
     assert (onset.phase, onset.layer, onset.tensor) == ("loss", "out", "regularizer of out/kernel")
 
 
+def test_a_norm_of_zeros_in_an_own_regularizer_is_told_with_its_weight() -> None:
+    def norm(weight: Any) -> Any:
+        return 1e-3 * ops.sqrt(ops.sum(ops.square(weight)))
+
+    x = table(fresh())
+    model = compiled(
+        keras.Sequential([keras.Input((4,)), layers.Dense(3, bias_regularizer=norm, name="wide"), layers.Dense(1)])
+    )
+    onset = onset_of(model, x, x[:, :1])
+    assert onset is not None
+    # The derivative of a root at 0, where every bias begins.
+    assert (onset.phase, onset.layer) == ("backward", "wide")
+    assert onset.tensor == "gradient of regularizer of sequential/wide/bias"
+    assert str(onset.source).startswith("test_backward.py:")
+    assert "the gradient of the regularizer of sequential/wide/bias became infinite" in sentence(onset)
+
+
 def test_what_a_training_step_computes_itself_after_the_model_is_the_loss() -> None:
     class Own(keras.Model):  # type: ignore[misc]
         def train_step(self, data: Any) -> dict[str, Any]:
