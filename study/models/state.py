@@ -28,7 +28,7 @@ def trained_state(model: keras.Model, *, of_graph: Iterable[Variable] = (), batc
         *model.variables,
         *model.metrics_variables,
         *(() if model.optimizer is None else model.optimizer.variables),
-        *_states_of_recurrent_layers(model),
+        *states_of_recurrent_layers(model),
         *_global_seeds(),
     ]
     found = {id(variable): variable for variable in [*map(_tensorflows, own), *of_graph]}
@@ -44,8 +44,8 @@ def _tensorflows(variable: Any) -> Variable:
     return variable if isinstance(variable, tf.Variable) else variable._value
 
 
-def _states_of_recurrent_layers(model: keras.Model) -> list[Any]:
-    """Keras does not track them."""
+def states_of_recurrent_layers(model: keras.Model) -> list[Any]:
+    """What stateful layers keep from batch to batch. Keras does not track it."""
     states: Sequence[Any] = [getattr(layer, "states", None) for layer in model._flatten_layers()]
     flat = keras.tree.flatten([state for state in states if state is not None])
     return [variable for variable in flat if isinstance(variable, keras.Variable)]

@@ -37,16 +37,14 @@ class Describer:
         naming: Of its tensors.
         way: To what was spoiled.
         samples: In the batch.
-        called: How many operations were executed before the last layer was called.
     """
 
-    def __init__(self, *, update: int, naming: Naming, way: Way, samples: int | None, called: int) -> None:
+    def __init__(self, *, update: int, naming: Naming, way: Way, samples: int | None) -> None:
         self.update = update
         self.naming = naming
         self.recorder = naming.recorder
         self.way = way
         self.samples = samples
-        self.called = called
 
     def onset(self, origin: Origin, *, warning: str | None = None) -> ModelOnset:
         """The onset that begins with the first number of an origin."""
@@ -73,7 +71,7 @@ class Describer:
             return self._given(origin)
         operation = origin.shown.operation
         phase = operation.place.phase
-        if phase == LOSS and operation.number < self.called and operation.place.loose:
+        if phase == LOSS and operation.place.loose and self._goes_into_a_layer(operation):
             phase = FORWARD
         describe: Callable[[Origin, Executed], _Told] = {
             FORWARD: self._forward,
@@ -82,6 +80,23 @@ class Describer:
             OPTIMIZER: self._optimizer,
         }[phase]
         return phase, describe(origin, operation)
+
+    def _goes_into_a_layer(self, operation: Executed) -> bool:
+        """Whether a layer is called with what was computed from an operation's outputs."""
+        seen: set[TensorId] = set()
+        left = list(operation.outputs)
+        while left:
+            tensor = left.pop()
+            if tensor in seen:
+                continue
+            seen.add(tensor)
+            for user in self.recorder.users_of(tensor):
+                if user.place.phase in (BACKWARD, OPTIMIZER):
+                    continue
+                if user.place.call is not None:
+                    return True
+                left += user.outputs
+        return False
 
     def _given(self, origin: Origin) -> tuple[str, _Told]:
         index, shape = origin.index, origin.where.shape

@@ -41,7 +41,6 @@ class Hooks:
     Attributes:
         calls: All calls of layers so far, with their outputs, in the order in which they ended.
         states: Of every recurrent layer's call, its states after each timestep in the order of computation.
-        called: How many operations had been executed when the last call of a layer on the way forward ended.
         losses: What `compute_loss` has given so far.
         targets: What gradients were taken of so far.
         inputs: Of all calls outside of recurrent layers' timesteps, in the order in which they began.
@@ -57,7 +56,6 @@ class Hooks:
         self.recorder = recorder
         self.calls: list[tuple[Call, Any]] = []
         self.states: dict[Call, list[tuple[int, list[Tensor]]]] = {}
-        self.called = 0
         self.losses: list[Tensor] = []
         self.targets: list[Tensor] = []
         self.inputs: dict[Call, Any] = {}
@@ -156,9 +154,8 @@ def _layer_call(hooks: Hooks, original: Function) -> Function:
         if call.path:
             hooks.calls.append((call, outputs))
             _name_outputs(hooks, call, outputs)
-        hooks.called = len(hooks.recorder.executed)
         if place.call is None and place.phase == FORWARD:
-            # What a training step of the user's own does after the model is called is the loss, if no layer follows.
+            # What a training step of the user's own does after the model is called is the loss, if it goes into no other.
             hooks.recorder.place = replace(place, phase=LOSS)
         return outputs
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from study.models.moment import Batch, Moment, now
 from study.models.onset import ModelOnset
-from study.models.state import weights_of
+from study.models.state import states_of_recurrent_layers, weights_of
 from study.models.walk.as_xla import derivatives_as_xla_has_them
 from study.models.walk.describe import Describer
 from study.models.walk.hooks import BETWEEN, Hooks
@@ -122,7 +122,7 @@ def _onset(
         return len(order) if isinstance(tensor, tuple) else None
 
     origin = first(way, recorder, given=given)
-    describer = Describer(update=moment.update, naming=naming, way=way, samples=samples, called=hooks.called)
+    describer = Describer(update=moment.update, naming=naming, way=way, samples=samples)
     if origin is not None:
         return describer.onset(origin), origin.shown is None and origin.tensor not in naming.data
     _, closest = recorder.closest
@@ -156,7 +156,8 @@ def _spoiled(model: keras.Model, hooks: Hooks, recorder: Recorder) -> Wanted:
 
 
 def _paths(model: keras.Model) -> dict[int, str]:
-    variables = [*model.variables, *(() if model.optimizer is None else model.optimizer.variables)]
+    of_optimizer = () if model.optimizer is None else model.optimizer.variables
+    variables = [*model.variables, *of_optimizer, *states_of_recurrent_layers(model)]
     return {variable._value.handle._id: variable.path for variable in variables}
 
 

@@ -119,6 +119,28 @@ def test_what_a_training_step_computes_itself_after_the_model_is_the_loss() -> N
     assert (onset.phase, onset.layer, onset.tensor, onset.value) == ("loss", None, "log", "nan")
 
 
+@pytest.mark.parametrize("into_a_layer", [False, True])
+def test_between_two_models_a_training_step_computes_the_loss_of_one_or_the_input_of_the_other(
+    into_a_layer: bool,
+) -> None:
+    class Critic(keras.Model):  # type: ignore[misc]
+        def train_step(self, data: Any) -> dict[str, Any]:
+            x, _ = data
+            with tf.GradientTape() as tape:
+                real = tf.math.log(self(x, training=True) - 50)
+                fake = self(real * tf.ones(4) if into_a_layer else -x, training=True)
+                loss = tf.reduce_mean(fake) if into_a_layer else tf.reduce_mean(real + fake)
+            gradients = tape.gradient(loss, self.trainable_variables)
+            self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+            return {"d_loss": loss}
+
+    inputs = keras.Input((4,))
+    x = table(fresh())
+    onset = onset_of(compiled(Critic(inputs, layers.Dense(1)(inputs)), loss=None), x, x[:, :1])
+    assert onset is not None
+    assert (onset.phase, onset.tensor) == ("forward" if into_a_layer else "loss", "log")
+
+
 # --- gradients ------------------------------------------------------------------------------------------------------
 
 
