@@ -155,7 +155,7 @@ def _layer_call(hooks: Hooks, original: Function) -> Function:
             hooks.calls.append((call, outputs))
             _name_outputs(hooks, call, outputs)
         if place.call is None and place.phase == FORWARD:
-            # What a training step of the user's own does after the model is called is the loss, if it goes into no other.
+            # What a training step of the user's own does after a model is called is the loss, if it goes into none.
             hooks.recorder.place = replace(place, phase=LOSS)
         return outputs
 
