@@ -69,6 +69,7 @@ def diagnose(
     trials = Trials(
         bench,
         config.replacing(updates=budget),
+        time_to_nan=len(case.loss),
         limits=limits,
         deadline=began + 60 * limits.minutes,
         record=record,

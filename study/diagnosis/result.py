@@ -41,6 +41,7 @@ class Tried:
         runs: One a seed, as far as they have ended; empty where it could only be named.
         why: Why it was not run, or not with every seed.
         budget: Updates that a survivor ran.
+        beside: What else is to be known of it where it holds; empty where there is nothing.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Tried:
     runs: tuple[Run, ...]
     why: str | None
     budget: int
+    beside: str = ""
 
     @property
     def survived(self) -> int:
@@ -81,7 +83,8 @@ class Tried:
         """What is to be known of it beside the numbers."""
         if self.why is not None:
             return self.why
-        return "survives without learning: its loss ends no lower than it began" if self._idle else None
+        idle = "survives without learning: its loss ends no lower than it began" if self._idle else ""
+        return "; ".join(filter(None, (self.beside if self.holds else "", idle))) or None
 
     @property
     def _idle(self) -> bool:
@@ -113,7 +116,7 @@ class Tried:
         }
         if self.why is not None:
             values["why"] = self.why
-        elif self._idle:
+        elif self.note is not None:
             values["note"] = self.note
         return values
 

@@ -25,6 +25,9 @@ SEEDS = 3
 DECADES = 12.0
 """How far down a learning rate is looked for, in factors of ten."""
 
+MARGIN = 0.3
+"""Below the largest that held, in factors of ten: at the very edge another seed would not hold."""
+
 OF_A_SEARCH = 4
 """Trainings by which a learning rate is usually found, beside those with every seed."""
 
@@ -48,6 +51,7 @@ class Trials:
     Args:
         bench: Where they are run.
         config: The trial, with the budget that remedies have.
+        time_to_nan: Updates of the unchanged model until it went wrong.
         limits: What they may cost.
         deadline: When they end, by `time.monotonic`.
         record: What is known already; it is given every training that has ended.
@@ -55,9 +59,18 @@ class Trials:
     """
 
     def __init__(
-        self, bench: Place, config: Configuration, *, limits: Limits, deadline: float, record: Record, steps: Steps
+        self,
+        bench: Place,
+        config: Configuration,
+        *,
+        time_to_nan: int,
+        limits: Limits,
+        deadline: float,
+        record: Record,
+        steps: Steps,
     ) -> None:
         self._bench, self._config, self._limits, self._deadline = bench, config, limits, deadline
+        self._time_to_nan = time_to_nan
         self._record, self._steps = record, steps
         self._counted: set[str] = set()
         self._broken = False
@@ -142,7 +155,7 @@ class Trials:
             one.cancel()
 
     def _learning_rate(self, first: LearningRate) -> Tried:
-        """The largest learning rate that holds, to a factor of about three, by bisection of its logarithm.
+        """Half of the largest learning rate that holds, which is found to a factor of three by bisecting its logarithm.
 
         Exponents are of 10, below the learning rate that goes to NaN.
         """
@@ -164,8 +177,17 @@ class Trials:
             exponent = min(2 * exponent, DECADES) if math.isinf(holds) else (fails + holds) / 2
         if math.isinf(holds):
             return self._named(first, self._over() or "the trials were spent before one was found (--trials)")
+        lowered = min(holds + MARGIN, DECADES)
         while True:
-            found = self._tried(first.lowered(holds))
-            if found.holds or found.why is not None or self._left < SEEDS or holds >= DECADES:
-                return found
-            holds = min(holds + 0.5, DECADES)  # it held with one seed, and does not with all
+            found = self._tried(first.lowered(lowered))
+            if found.holds or found.why is not None or self._left < SEEDS or lowered >= DECADES:
+                return replace(found, beside=self._beside(lowered))
+            lowered = min(lowered + 0.5, DECADES)  # it held with one seed, and does not with all
+
+    def _beside(self, decades: float) -> str:
+        """What is to be known of a learning rate that is lower by so many factors of ten."""
+        as_far = self._time_to_nan * 10**decades
+        words = "half of the largest that held, or less"
+        if as_far <= self._config.updates:
+            return words
+        return f"{words}; may only put it off: its steps take {as_far:.1e} updates to get as far"

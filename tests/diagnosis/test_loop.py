@@ -96,11 +96,20 @@ def test_remedies_that_held_come_first_and_the_one_that_learns_further_before() 
     }
 
 
-def test_the_largest_learning_rate_that_holds_is_found_by_bisection() -> None:
-    found, _ = answer(CASES["unbounded_recurrence"])
+def test_half_of_the_largest_learning_rate_that_holds_is_found_by_bisection_and_told_to_put_off() -> None:
+    """1e-5 is the largest, and bisection of the logarithm stops within a factor of 10**0.5 below it."""
+    case = CASES["unbounded_recurrence"]
+    found, bench = answer(case)
     (rate,) = [one for one in found["remedies"] if one["id"] == "learning_rate"]
-    assert 1e-5 / 3.5 <= float(rate["change"].partition("=")[2]) <= 1e-5
+    value = float(rate["change"].partition("=")[2])
+    assert 1e-5 / 10**0.5 / 2.1 <= value <= 1e-5 / 1.9
+    largest = max(one.value for one in bench.asked if isinstance(one, LearningRate) and one.value <= 1e-5)
+    assert value == pytest.approx(largest / 2, rel=0.1)
     assert rate["survived"] == rate["trials"] == 3
+    assert case.learning_rate is not None
+    as_far = len(case.loss) * case.learning_rate / value
+    told = float(rate["note"].partition("its steps take ")[2].split()[0])
+    assert told == pytest.approx(as_far, rel=0.1)
 
 
 class OneSeedIsLucky(MadeUpBench):
