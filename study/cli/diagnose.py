@@ -120,15 +120,17 @@ def _show(found: Diagnosis) -> None:
     console = plain_console()
 
     def say(text: str = "", *, style: str | None = None) -> None:
-        console.print(text, soft_wrap=True, highlight=False, style=style)
+        # A terminal gets lines that break between words; a file or a pipe gets whole sentences.
+        console.print(text, soft_wrap=not console.is_terminal, highlight=False, style=style)
 
     if found.cause is None:
         say(found.healthy or "")
         return
+    say(found.answer, style="bold")
+    say()
     if found.onset is not None:
         say(sentence(found.onset))
-        say()
-    say(f"{found.cause.sentence} ({found.cause.id})", style="bold")
+    say(f"Measured, for {found.cause.id}:")
     for fact in found.cause.evidence:
         say(f"  - {fact}")
     for other in found.also:

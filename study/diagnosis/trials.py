@@ -186,8 +186,9 @@ class Trials:
 
     def _beside(self, decades: float) -> str:
         """What is to be known of a learning rate that is lower by so many factors of ten."""
-        as_far = self._time_to_nan * 10**decades
         words = "half of the largest that held, or less"
+        as_far = self._time_to_nan * 10**decades
         if as_far <= self._config.updates:
             return words
-        return f"{words}; may only put it off: its steps take {as_far:.1e} updates to get as far"
+        update = f"{as_far:.0f}" if as_far < 1e5 else f"{as_far:.0e}"
+        return f"{words}; by the size of its steps it may only put it off, to about update {update}"
