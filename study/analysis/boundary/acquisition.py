@@ -49,22 +49,21 @@ class Acquisition:
             references: Points all over the space, (references, columns).
             pending: Trials in flight, whose result is not known but will be: (pending, columns).
         """
-        count = len(candidates)
-        everywhere = np.concatenate([candidates, references, pending])
-        mean, covariance = model.later.posterior(everywhere)
-        deviation = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
-        forecast = model.forecast(everywhere, budget=self.budget, known=(mean, deviation))
-        for number in range(count + len(references), len(everywhere)):
-            column = covariance[:, number]
-            gained = forecast.take(slice(number, number + 1)).gained(column[number : number + 1])
-            covariance = covariance - np.outer(column, column) * gained
-        variance = np.maximum(np.diag(covariance), 1e-12)
-        others = slice(count, count + len(references))
+        places = np.concatenate([candidates, references, pending])
+        targets = np.concatenate([references, pending])
+        mean, variance, covariance = model.later.posterior(places, targets)
+        forecast = model.forecast(places, budget=self.budget, known=(mean, np.sqrt(variance)))
+        tried, others = slice(len(candidates)), slice(len(candidates), len(candidates) + len(references))
+        for number in range(len(pending)):
+            column = covariance[:, len(references) + number].copy()
+            place = slice(others.stop + number, others.stop + number + 1)
+            gained = forecast.take(place).gained(variance[place])
+            covariance -= np.outer(column, column[len(candidates) :]) * gained
+            variance = np.maximum(variance - column**2 * gained, 1e-12)
         # What can be won at a point is no more than to be sure of its side.
         inside = forecast.take(others).margin(self.level).inside()
         weights = inside * (1 - inside) / (variance[others] + BLUR**2)
-        tried = forecast.take(slice(count))
-        gain = (covariance[:count, others] ** 2 @ weights) * tried.gained(variance[:count])
-        cost = tried.expected_updates() + OVERHEAD
-        values: Floats = gain / cost**self.exploration
+        told = covariance[tried, : len(references)] ** 2 @ weights
+        cost = forecast.take(tried).expected_updates() + OVERHEAD
+        values: Floats = told * forecast.take(tried).gained(variance[tried]) / cost**self.exploration
         return values

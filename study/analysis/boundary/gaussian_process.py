@@ -177,12 +177,14 @@ class CensoredGaussianProcess:
         variance = self._kernel.diag(points) - np.einsum("ij,ij->j", part, part)
         return mean, np.sqrt(np.maximum(variance, 1e-12))
 
-    def posterior(self, points: Floats) -> tuple[Floats, Floats]:
-        """Mean of f, (points,), and its covariance between points, (points, points)."""
-        cross = self._kernel(self.points, points)
-        part = solve_triangular(self._posterior.factor, self._posterior.root[:, np.newaxis] * cross, lower=True)
-        mean: Floats = self._middle + cross.T @ self._posterior.weights
-        return mean, self._kernel(points) - part.T @ part
+    def posterior(self, points: Floats, others: Floats) -> tuple[Floats, Floats, Floats]:
+        """Mean and variance of f, both (points,), and its covariance with f at other points, (points, others)."""
+        cross = self._kernel(self.points, np.concatenate([points, others]))
+        parts = solve_triangular(self._posterior.factor, self._posterior.root[:, np.newaxis] * cross, lower=True)
+        here, there = parts[:, : len(points)], parts[:, len(points) :]
+        mean: Floats = self._middle + cross[:, : len(points)].T @ self._posterior.weights
+        variance = self._kernel.diag(points) - np.einsum("ij,ij->j", here, here)
+        return mean, np.maximum(variance, 1e-12), self._kernel(points, others) - here.T @ there
 
     def probability(self, points: Floats, *, log_budget: float) -> Floats:
         """P(time <= budget) of a trial, what is not known of f averaged over; (points,)."""

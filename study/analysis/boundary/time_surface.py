@@ -61,6 +61,10 @@ class TimeSurface:
         """Shape (points, columns)."""
         return self.columns.encode(points)
 
+    def encode_trials(self, trials: pd.DataFrame) -> Floats:
+        """The same of the rows of a results table, of this study or another one over its axes."""
+        return self.columns.encode(_points(trials, self.columns))
+
     def line(self, name: str, parts: Floats) -> Floats:
         """Values of a numeric axis at parts, from 0 to 1, of what was tried, on its scale; between whole numbers too.
 

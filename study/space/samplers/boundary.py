@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
     Point = Mapping[str, AxisValue]
 
-CANDIDATES, REFERENCES, NEAREST, SHARES = 256, 192, 64, 4
-"""Points that a trial is chosen from, points that stand for the whole space, and configurations near the contour that
-may be run with one seed more, in so many shares."""
+CANDIDATES, DRAWS, REFERENCES = 256, 32, 192
+"""Points that a trial is chosen from, drawn in so many ways, and points that stand for the whole space."""
+
+NEAREST, SHARES = 64, 4
+"""Configurations near the contour that may be run with one seed more, in so many shares."""
 
 GROWTH = 1.25
 """By what factor the trials have grown when the hyperparameters are looked for again."""
@@ -40,8 +42,8 @@ class BoundarySampler(StoppingSampler):
     """Begins with a Sobol sequence, then asks for the trial that tells most of where P(NaN) crosses a level.
 
     A model of the time to NaN (`study.analysis.boundary.time_model`) is fitted to the trials that are finished. Those
-    in flight count as known to come (`study.analysis.boundary.acquisition`), and every trial number has candidates of
-    its own, so that two processes that ask at once get different points. What it knows it reads from the study, so
+    in flight count as known to come (`study.analysis.boundary.acquisition`), and successive trials have candidates of
+    their own, so that two processes that ask at once get different points. What it knows it reads from the study, so
     that a resumed study goes on from there. It stays with Sobol until something has gone to NaN and something has not.
 
     Args:
@@ -56,6 +58,7 @@ class BoundarySampler(StoppingSampler):
         self._distributions = {name: parameter.distribution() for name, parameter in space.parameters.items()}
         self._chosen: tuple[int, Point] | None = None
         self._known: tuple[tuple[int, ...], TimeModel | None] = ((), None)
+        self._drawn: dict[int, tuple[list[Point], Floats]] = {}
         self._rows: dict[int, Floats] = {}
         self._hyperparameters: Hyperparameters | None = None
         self._searched = 0
@@ -164,18 +167,26 @@ class BoundarySampler(StoppingSampler):
         model = None if number < self._options.points else self._fitted(finished)
         if model is None:
             return self._points(1, sequence=0, skip=number)[0]
-        candidates = self._points(CANDIDATES, sequence=1 + number)
-        candidates += self._near(finished, model, number)
+        drawn, encoded = self._candidates(number % DRAWS)
+        near = self._near(finished, model, number)
+        candidates = [*drawn, *(trial.params for trial in near)]
         pending = [trial.params for trial in _not_known(study) if trial.number != number and trial.params]
         values = Acquisition(
             level=self._options.level, budget=self._space.updates, exploration=self._options.exploration
         ).values(
             model,
-            self._columns.encode(candidates),
+            np.concatenate([encoded, self._encoded(near)]) if near else encoded,
             references=self._references,
             pending=self._columns.encode(pending),
         )
         return candidates[int(np.argmax(values))]
+
+    def _candidates(self, draw: int) -> tuple[list[Point], Floats]:
+        """Points all over the space and their rows, (points, columns); each draw is made once."""
+        if draw not in self._drawn:
+            points = self._points(CANDIDATES, sequence=1 + draw)
+            self._drawn[draw] = points, self._columns.encode(points)
+        return self._drawn[draw]
 
     @cached_property
     def _references(self) -> Floats:
@@ -183,8 +194,8 @@ class BoundarySampler(StoppingSampler):
         references: Floats = self._columns.encode(self._points(REFERENCES, sequence=0))
         return references
 
-    def _near(self, finished: Sequence[FrozenTrial], model: TimeModel, number: int) -> list[Point]:
-        """Configurations that were tried already and lie nearest to the contour: another seed may tell more.
+    def _near(self, finished: Sequence[FrozenTrial], model: TimeModel, number: int) -> list[FrozenTrial]:
+        """Trials whose configurations lie nearest to the contour: another seed may tell more.
 
         Trials that are asked for at once, by processes that do not know of each other's yet, have different ones.
         """
@@ -192,7 +203,7 @@ class BoundarySampler(StoppingSampler):
 
         distance = model.distance(self._encoded(finished), level=self._options.level, budget=self._space.updates)
         nearest = np.argsort(np.abs(distance), kind="stable")[:NEAREST]
-        return [finished[place].params for place in nearest[number % SHARES :: SHARES]]
+        return [finished[place] for place in nearest[number % SHARES :: SHARES]]
 
     def _points(self, count: int, *, sequence: int, skip: int = 0) -> list[Point]:
         """Points of a scrambled Sobol sequence, as configurations of the space."""

@@ -101,7 +101,7 @@ def test_with_survivors_its_mean_and_deviation_are_those_of_draws_weighted_by_th
     everywhere = np.concatenate([process.points, elsewhere])
     kernel = kernel_of([1] * elsewhere.shape[1]).clone_with_theta(process.hyperparameters.kernel)
     # Draws from what EP says of the trials, weighted by what they should be drawn from over that.
-    mean, covariance = process.posterior(everywhere)
+    mean, _, covariance = process.posterior(everywhere, everywhere)
     wide = 1.3**2 * covariance + 1e-9 * np.eye(len(everywhere))
     proposal = multivariate_normal(mean, wide, allow_singular=True)
     prior = multivariate_normal(
