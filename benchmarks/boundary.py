@@ -185,6 +185,8 @@ def report(truth: Truth, table: pd.DataFrame, *, out: Path) -> str:
         axes = figure.subplots()
         for sampler, (colour, line) in zip(SAMPLERS, CYCLE, strict=False):
             own = table[table["sampler"] == sampler]
+            if not len(own):
+                continue
             errors = own.pivot(index="seed", columns="share", values="error")
             mean, low, high = errors.mean(), errors.quantile(0.1), errors.quantile(0.9)
             trials = own.groupby("share")["trials"].mean()

@@ -1,21 +1,27 @@
 """How often the interval of a critical value holds the truth, whichever sampler chose the trials.
 
-    python benchmarks/boundary_coverage.py [--studies 200] [--trials 40] [--out benchmarks/boundary_coverage.md]
+    python benchmarks/boundary_coverage.py [--studies 200] [--trials 40] [--minutes M] [--out OUT]
 
 Every study has one axis, the learning rate, and goes to NaN at update 1 + ceil(S), the steps S log-normal around
 0.1 / learning rate with a deviation of 0.25 in the logarithm. So half of the trials diverge within 60 updates at a
 learning rate of 0.1 / 59. Trials are chosen by Sobol, random and the boundary sampler; the interval is that of
 `study boundary`. At 95% it should hold the truth in 90 to 98% of 200 studies.
+
+OUT is `benchmarks/boundary_coverage` unless stated. Every study is written to `OUT_studies.csv` as it ends, and one
+that is there is not made again: so a benchmark that was cut off, or that ends after so many minutes, goes on when it is
+called again. Remove the file when the code has changed.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import time
 from pathlib import Path
 
 import numpy as np
 import optuna
+import pandas as pd
 from scipy.stats import binomtest
 
 from study.analysis.boundary.contour import contour
@@ -41,11 +47,11 @@ def covers(sampler: str, *, trials: int, seed: int) -> tuple[bool, float]:
     for _ in range(trials):
         trial = study.ask()
         rate = float(str(space.suggest(trial)["learning_rate"]))
-        time = 1 + math.ceil(0.1 / rate * math.exp(SCATTER * draw.standard_normal()))
-        trial.set_user_attr("outcome", "diverged" if time <= BUDGET else "survived")
-        study.tell(trial, min(time, BUDGET))
+        update = 1 + math.ceil(0.1 / rate * math.exp(SCATTER * draw.standard_normal()))
+        trial.set_user_attr("outcome", "diverged" if update <= BUDGET else "survived")
+        study.tell(trial, min(update, BUDGET))
         rates.append(rate)
-        times.append(time)
+        times.append(update)
     found = contour(results_table(times, budget=BUDGET, learning_rate=rates), along=["learning_rate"], next_trials=0)
     if found is None or found.crossings[0].value is None:
         return False, math.inf
@@ -53,29 +59,48 @@ def covers(sampler: str, *, trials: int, seed: int) -> tuple[bool, float]:
     return low <= TRUTH <= high, high / low if low else math.inf
 
 
+def all_studies(*, studies: int, trials: int, kept: Path, until: float) -> pd.DataFrame:
+    """The studies asked for: those in `kept`, and those made until a time by the clock."""
+    table = pd.read_csv(kept) if kept.exists() else pd.DataFrame(columns=["sampler", "trials", "seed"])
+    done = set(zip(table["sampler"], table["trials"], table["seed"], strict=True))
+    for seed in range(studies):
+        for sampler in SAMPLERS:
+            if (sampler, trials, seed) in done or time.monotonic() > until:
+                continue
+            held, width = covers(sampler, trials=trials, seed=seed)
+            row = {"sampler": sampler, "trials": trials, "seed": seed, "held": held, "width": width}
+            pd.DataFrame([row]).to_csv(kept, mode="a", header=not kept.exists(), index=False)
+    table = pd.read_csv(kept)
+    return table[(table["trials"] == trials) & (table["seed"] < studies)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=200)
     parser.add_argument("--trials", type=int, default=40)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "boundary_coverage.md")
+    parser.add_argument("--minutes", type=float, default=math.inf)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "boundary_coverage")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    kept = arguments.out.with_name(f"{arguments.out.name}_studies.csv")
+    until = time.monotonic() + 60 * arguments.minutes
+    table = all_studies(studies=arguments.studies, trials=arguments.trials, kept=kept, until=until)
     lines = [
         "# Intervals of the critical value in simulated studies",
         "",
-        f"{arguments.studies} studies of {arguments.trials} trials for each sampler.",
+        f"Studies of {arguments.trials} trials.",
         "",
-        "| sampler | hold the truth | 95% interval of that | median width, a factor |",
-        "| --- | --- | --- | --- |",
+        "| sampler | studies | hold the truth | 95% interval of that | median width, a factor |",
+        "| --- | --- | --- | --- | --- |",
     ]
     for sampler in SAMPLERS:
-        results = [covers(sampler, trials=arguments.trials, seed=seed) for seed in range(arguments.studies)]
-        held = sum(covered for covered, _ in results)
-        low, high = binomtest(held, len(results)).proportion_ci(method="wilson")
-        width = float(np.median([width for _, width in results]))
-        lines.append(f"| {sampler} | {held / len(results):.1%} | {low:.1%} to {high:.1%} | {width:.3g} |")
+        own = table[table["sampler"] == sampler]
+        held = int(own["held"].sum())
+        low, high = binomtest(held, len(own)).proportion_ci(method="wilson")
+        width = float(own["width"].median())
+        lines.append(f"| {sampler} | {len(own)} | {held / len(own):.1%} | {low:.1%} to {high:.1%} | {width:.3g} |")
         print(lines[-1], flush=True)
-    arguments.out.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    arguments.out.with_suffix(".md").write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
 if __name__ == "__main__":
