@@ -81,6 +81,18 @@ def test_every_panel_has_a_line_a_seed_and_all_have_one_scale() -> None:
     assert {axes.get_yscale() for axes in (unchanged, tanh, clipped)} == {"log"}
 
 
+def test_an_explosion_leaves_the_panels_so_that_what_held_is_no_flat_line() -> None:
+    """The largest loss of a training that held is 1; the panels end at 1000 times that."""
+    drawing = remedies_figure(found(loss=(1.0, 1e30, NAN)))
+    assert drawing.figure is not None
+    unchanged, *_ = drawing.figure.axes
+    assert unchanged.get_ylim()[1] == pytest.approx(1000)
+    (cross,) = [line for line in unchanged.lines if line.get_marker() == "x"]
+    assert (list(cross.get_xdata()), list(cross.get_ydata())) == ([2], [1000.0])
+    assert "Losses above 1e+03 are beyond the panels" in drawing.caption
+    assert "beyond the panels" not in remedies_figure(found()).caption
+
+
 @pytest.mark.parametrize(
     "loss", [(NAN,), (-5.0, -5000.0), (0.0, 0.0)], ids=["nothing finite", "negative", "nothing but 0"]
 )

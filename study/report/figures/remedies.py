@@ -17,6 +17,9 @@ MOST = 7
 
 COLUMNS = 4
 
+HIGHEST = 1e3
+"""Times the largest loss of a training that held: what is above is cut off, or what held would be a flat line."""
+
 
 def remedies_figure(found: Diagnosis, *, name: str = "remedies") -> Drawing:
     """Loss over updates, one panel for the unchanged model and one for each remedy that was run.
@@ -32,26 +35,36 @@ def remedies_figure(found: Diagnosis, *, name: str = "remedies") -> Drawing:
     panels = [("unchanged", [found.loss]), *((one.change, [of.loss for of in one.runs]) for one in run)]
     rows = -(-len(panels) // COLUMNS)
     finite = [loss for _, lines in panels for line in lines for loss in line if math.isfinite(loss)]
+    held = [loss for one in run for of in one.runs if not of.diverged for loss in of.loss if math.isfinite(loss)]
+    logarithmic = _spans_decades(finite)
+    top = HIGHEST * max(held) if held and logarithmic else math.inf
     with styled():
         figure = new_figure(2.5 * rows)
-        _draw(figure, panels, rows=rows, logarithmic=_spans_decades(finite))
+        _draw(figure, panels, rows=rows, logarithmic=logarithmic, top=top)
     words = (
         "Loss over updates of the unchanged model and of each remedy, a line a seed, all panels on one scale. "
         "A cross is the last finite loss of a training whose next loss was not finite."
     )
+    if max(finite, default=0.0) > top:
+        words += f" Losses above {top:.1g} are beyond the panels, with their cross at the edge."
     left = len([one for one in found.remedies if one.runs]) - len(run)
     return Drawing(name=name, caption=words + (f" {left} more are in the table." if left else ""), figure=figure)
 
 
 def _draw(
-    figure: Figure, panels: Sequence[tuple[str, Sequence[Sequence[float]]]], *, rows: int, logarithmic: bool
+    figure: Figure,
+    panels: Sequence[tuple[str, Sequence[Sequence[float]]]],
+    *,
+    rows: int,
+    logarithmic: bool,
+    top: float,
 ) -> None:
     columns = min(len(panels), COLUMNS)
     places = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     flat: list[Axes] = list(places.flat)
     for number, (axes, (title, lines)) in enumerate(zip(flat, panels, strict=False)):
         for loss in lines:
-            _line(axes, loss)
+            _line(axes, loss, top=top)
         axes.set_title("\n".join(textwrap.wrap(title, 24)), fontsize=9)
         grid(axes)
         if logarithmic:
@@ -61,18 +74,21 @@ def _draw(
         if number + columns >= len(panels):
             axes.set_xlabel("update")
             axes.xaxis.set_tick_params(labelbottom=True)
+    if flat[0].get_ylim()[1] > top:
+        flat[0].set_ylim(top=top)
     for axes in flat[len(panels) :]:
         axes.set_visible(False)
 
 
-def _line(axes: Axes, loss: Sequence[float]) -> None:
+def _line(axes: Axes, loss: Sequence[float], *, top: float) -> None:
     finite = [(update, value) for update, value in enumerate(loss, start=1) if math.isfinite(value)]
     updates, values = [update for update, _ in finite], [value for _, value in finite]
     ended = len(finite) < len(loss)
     colour = VERMILION if ended else BLUE
     axes.plot(updates, values, color=colour, linewidth=1.2)
     if ended and finite:
-        axes.plot(updates[-1:], values[-1:], "x", color=colour, markersize=8, markeredgewidth=2)
+        last = min(values[-1], top)
+        axes.plot(updates[-1:], [last], "x", color=colour, markersize=8, markeredgewidth=2, clip_on=last < top)
 
 
 def _spans_decades(values: Sequence[float]) -> bool:
