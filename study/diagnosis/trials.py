@@ -95,7 +95,7 @@ class Trials:
         found = {}
         for remedy in remedies:
             if isinstance(remedy, LineOfCode):
-                found[remedy.key] = self._named(remedy, "it is a line of the model file itself")
+                found[remedy.key] = self._named(remedy, "it is a line of the user's own code")
             elif isinstance(remedy, LearningRate):
                 found[remedy.key] = self._learning_rate(remedy)
             else:

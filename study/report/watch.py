@@ -40,6 +40,8 @@ class NaNWatch(Watch):
     found.cause, found.remedies
     ```
 
+    It holds the model and the data that `fit` was given until its next training.
+
     Args and attributes are those of `study.models.watch.Watch`.
     """
 

@@ -76,6 +76,31 @@ def recurrent(layer: str, step: str, x: str = LONG, shape: str = "(80, 3)") -> s
     return net(f"layers.{layer}", OUT, inputs=shape, optimizer=optimizer(step)) + fed(x, y=MEAN)
 
 
+MASKED_ATTENTION = """
+class Attention(layers.Layer):
+    def build(self, shape):
+        self.query, self.key = layers.Dense(4), layers.Dense(4)
+        self.query.build(shape), self.key.build(shape)
+
+    def call(self, x):
+        there = tf.reduce_any(tf.not_equal(x, 0.0), -1)
+        scores = tf.matmul(self.query(x), self.key(x), transpose_b=True)
+        scores += tf.where(there, 0.0, -np.inf)[:, None, :]
+        return tf.reduce_sum(tf.matmul(tf.nn.softmax(scores), x), 1)
+
+"""
+"""Attention that masks what is padding; a row of nothing else leaves it nothing to attend to."""
+
+DISTANCE = """
+class Distance(layers.Layer):
+    def call(self, pair):
+        return tf.sqrt(tf.reduce_sum((pair[:, 0] - pair[:, 1]) ** 2, -1, keepdims=True))
+
+"""
+"""Of two vectors, with an infinite derivative where they are the same."""
+
+WILD = "keras.initializers.RandomUniform(-500, 500, seed=1)"
+
 HAVE: dict[str, tuple[str, ...]] = {
     "nonfinite_data": (
         net(*RECURRENT, inputs="(12, 3)") + fed(SEQUENCES, "X[17, 3, 1] = float('nan')", y="np.zeros(48)"),
@@ -112,11 +137,14 @@ HAVE: dict[str, tuple[str, ...]] = {
         net(LOG, *RECURRENT, inputs="(12, 3)") + fed(SEQUENCES, y=MEAN),
         layer_of("t / tf.reduce_sum(t, axis=1, keepdims=True)", RELU, OUT, lines=("X[3] = 0",)),
         layer_of("tf.sqrt(t)", OUT, before=(dense(8),)),
+        net("Attention()", OUT, inputs="(12, 3)", before=MASKED_ATTENTION) + fed(SEQUENCES, "X[17] = 0", y=MEAN),
     ),
     "singular_gradient": (
         layer_of("tf.sqrt(t)", OUT, before=(RELU,)),
         layer_of("tf.norm(t, axis=-1, keepdims=True)", OUT, before=(dense(4, use_bias="False"),), lines=("X[7] = 0",)),
         layer_of("tf.where(t > 0, tf.math.log(t), 0.0)", OUT, before=(RELU,)),
+        net("layers.Dense(4)", "Distance()", inputs="(2, 3)", before=DISTANCE)
+        + fed("rng.randn(48, 2, 3)", "X[31, 1] = X[31, 0]"),
     ),
     "precision_overflow": (
         net(dense(8), LAST, before=HALF) + fed("70000 * rng.rand(48, 6)"),
@@ -140,9 +168,20 @@ HAVE: dict[str, tuple[str, ...]] = {
         net(HUGE_KERNEL, HUGE_KERNEL, OUT) + fed(),
         net(*[dense(32, kernel_initializer=normal("1e6"))] * 6, OUT) + fed(),
         net(*[dense(8, kernel_initializer=normal("1e14"))] * 3, OUT) + fed(),
+        recurrent(f"SimpleRNN(16, activation='relu', recurrent_initializer={WILD})", "Adam(0.001)"),
     ),
 }
 """Cause -> models that have it."""
+
+HEALTHY: tuple[str, ...] = (
+    net(RELU, OUT, optimizer=optimizer("Adam(0.01)")) + fed(ROWS, "y = X[:, :1]", "y[7] = 400.0", y="y"),
+    net(dense(8, kernel_initializer=normal("1e6")), "layers.LayerNormalization()", OUT) + fed("1e3 * rng.randn(48, 6)"),
+    recurrent("LSTM(8)", "Adam(1.0)", SEQUENCES, "(12, 3)"),
+    net("layers.Masking()", *RECURRENT, inputs="(12, 3)") + fed(SEQUENCES, "X[5] = 0", "X[9, 4:] = 0", y=MEAN),
+    net("layers.LSTM(8)", RELU, LAST, inputs="(12, 3)", before=HALF) + fed(SEQUENCES, y=MEAN),
+)
+"""Models that look dangerous and hold: a loss that jumps and comes back, large numbers, large steps, empty sequences,
+half precision."""
 
 NEARLY: dict[str, tuple[str, ...]] = {
     "nonfinite_data": (

@@ -10,7 +10,7 @@ from study.diagnosis.causes import CAUSES
 from study.diagnosis.examine import examine
 from study.models.file import ModelFile
 from study.models.signature import design_of
-from tests.diagnosis.hurried import HAVE, NEARLY
+from tests.diagnosis.hurried import HAVE, HEALTHY, NEARLY
 
 UPDATES = 25
 
@@ -44,6 +44,12 @@ def test_a_model_that_nearly_has_a_cause_is_not_told_it(cause: str, text: str) -
     assert concluded(text) != cause
 
 
+@pytest.mark.parametrize(("cause", "text"), list(each({"healthy": HEALTHY}, quick=1)))
+def test_nothing_is_told_of_a_model_that_looks_dangerous_and_holds(cause: str, text: str) -> None:
+    assert concluded(text) is None
+
+
 def test_every_cause_has_three_models_and_three_that_nearly_have_it() -> None:
     for cause in CAUSES:
-        assert (len(HAVE[cause.id]), len(NEARLY[cause.id])) == (3, 3)
+        assert len(HAVE[cause.id]) >= 3
+        assert len(NEARLY[cause.id]) >= 3
