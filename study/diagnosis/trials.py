@@ -95,7 +95,7 @@ class Trials:
         found = {}
         for remedy in remedies:
             if isinstance(remedy, LineOfCode):
-                found[remedy.key] = self._named(remedy, "it is a line of the user's own code")
+                found[remedy.key] = self._named(remedy, "it is a line that only its author can change")
             elif isinstance(remedy, LearningRate):
                 found[remedy.key] = self._learning_rate(remedy)
             else:

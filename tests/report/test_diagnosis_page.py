@@ -34,7 +34,7 @@ def found(**changed: Any) -> Diagnosis:
         "remedies": (
             tried("activation tanh", (1.0, 0.5, 0.2), (1.0, 0.6, 0.3)),
             tried("clipnorm=1", (1.0, 90.0, NAN), (1.0, 0.9, 0.8)),
-            tried("line 3: sqrt", why="it is a line of the user's own code"),
+            tried("line 3: sqrt", why="it is a line that only its author can change"),
         ),
     }
     return Diagnosis(**known | changed)
@@ -48,7 +48,7 @@ def test_the_page_says_cause_change_evidence_and_every_remedy_and_needs_nothing_
         "by 1.2 a step",
         "Or the rate is high.",
         "1 of 2",
-        "it is a line of the user's own code",
+        "it is a line that only its author can change",
     ):
         assert words in page
     assert "http://" not in page.replace("http://www.w3.org", "")
