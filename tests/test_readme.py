@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from study.report.claims_markdown import SHOWN, claims_table, remedies_table
+from study.report.tables import load_remedies, load_verdicts
 from study.space.file import load
 from study.trial.config import axes_table
 from study.trial.folders import space_folders
@@ -72,3 +74,10 @@ def test_the_model_file_that_the_readme_shows_is_the_one_of_the_notebook_and_say
         if "text" in output
     ]
     assert said in printed
+
+
+def test_the_tables_of_claims_and_remedies_are_those_of_the_recorded_study() -> None:
+    contrasts, _ = load_verdicts(SHOWN)
+    paste = "paste the output of: python -m study.report.claims_markdown"
+    assert claims_table(contrasts) in README, paste
+    assert remedies_table(load_remedies(SHOWN)) in README, paste
