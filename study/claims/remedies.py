@@ -24,6 +24,7 @@ COLUMNS = (
     "statement",
     "verdict",
     "survived",
+    "exploded",
     "trials",
     "low",
     "high",
@@ -42,9 +43,10 @@ COLUMNS = (
     "budget",
     "note",
 )
-"""Of the table of remedies. `low` and `high` bound the share that survives (Clopper-Pearson, 95%); `gain` is the median
-over the seeds of the time with the remedy over the time without it, in steps, missing where most survive, with its
-interval; `successes` of `observations` seeds last longer with it."""
+"""Of the table of remedies. `exploded` counts survivors with a loss far too large at some update; `low` and `high`
+bound the share that survives (Clopper-Pearson, 95%); `gain` is the median over the seeds of the time with the remedy
+over the time without it, in steps, missing where most survive, with its interval; `successes` of `observations` seeds
+last longer with it."""
 
 
 def ranked_remedies(claims: Claims, table: pd.DataFrame, *, semantics: Iterable[Semantics], seed: int) -> pd.DataFrame:
@@ -74,6 +76,7 @@ def ranked_remedies(claims: Claims, table: pd.DataFrame, *, semantics: Iterable[
                 "note": row["note"],
                 "verdict": WORDS[row["verdict"]],
                 "survived": survived,
+                "exploded": int(with_it["exploded"]),
                 "trials": with_it["trials"],
                 "low": low,
                 "high": high,

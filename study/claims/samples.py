@@ -27,6 +27,11 @@ class Trial:
     row: Mapping[str, Any]
 
     @property
+    def exploded(self) -> bool:
+        """Whether it survived with a loss that was far too large at some update."""
+        return not self.diverged and self.row.get("exploded") is True
+
+    @property
     def steps(self) -> Between:
         """The steps after which it was not finite, or those that it survived."""
         return steps(self.updates, diverged=self.diverged)
@@ -128,6 +133,7 @@ def arm_row(sample: Sample, *, asked: int, budget: int) -> dict[str, Any]:
         "arm": sample.arm.label,
         "trials": len(trials),
         "diverged": diverged,
+        "exploded": sum(trial.exploded for trial in trials),
         "failed": failed,
         "missing": asked - len(trials) - failed,
         "share": share(diverged, len(trials)),

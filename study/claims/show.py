@@ -74,11 +74,21 @@ def show_remedies(ranked: pd.DataFrame, *, console: Console) -> None:
                 Text.assemble(
                     f"{row['rank']:>2}  ",
                     (f"{row['verdict']:<14}", STYLES[row["verdict"]]),
-                    f"{row['statement']}: {row['survived']} of {row['trials']} survive ({row['survived_without']} of "
+                    f"{row['statement']}: {survivors(row)} survive ({row['survived_without']} of "
                     f"{row['trials_without']} without), {gain(row)}",
                     (f" [{row['note']}]" if row["note"] else "", "yellow"),
                 )
             )
+
+
+def survivors(row: Mapping[Any, Any]) -> str:
+    """How many survive with a remedy, and of how many of them the loss exploded.
+
+    Args:
+        row: Of `study.claims.remedies.ranked_remedies`.
+    """
+    told = f"{row['survived']} of {row['trials']}"
+    return f"{told} ({row['exploded']} exploded)" if row["exploded"] else told
 
 
 def gain(row: Mapping[Any, Any]) -> str:

@@ -61,9 +61,9 @@ class Verdicts:
     `arm`, `statistic`, `varied`, `statement`, `against`, `scale`."""
     arms: pd.DataFrame
     """One row a contrast, semantics and arm: `contrast`, `semantics`, `arm`, `trials` (those with a result),
-    `diverged`, `failed`, `missing` (not run), `share`, `low`, `high` of those diverged, `median` (of the time to
-    NaN: the first update at which Kaplan and Meier's curve is at most one half, missing where it never is),
-    `budget`."""
+    `diverged`, `exploded` (of those that survived, with a loss far too large at some update), `failed`, `missing` (not
+    run), `share`, `low`, `high` of those diverged, `median` (of the time to NaN: the first update at which Kaplan and
+    Meier's curve is at most one half, missing where it never is), `budget`."""
     claims: pd.DataFrame
     """One row a claim and semantics: `claim`, `semantics`, `verdict`: that of its weakest part, in the order of
     `WEAKEST_FIRST`."""

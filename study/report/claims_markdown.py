@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from study.claims.show import survivors
 from study.report.tables import load_remedies, load_verdicts
 
 SHOWN = "recorded:claims-small"
@@ -54,7 +55,7 @@ def _verdict(row: Mapping[Any, Any]) -> str:
 
 
 def _survivors(row: Mapping[Any, Any]) -> str:
-    return f"{row['survived']} of {row['trials']}" if row["trials"] else "no trials yet"
+    return survivors(row) if row["trials"] else "no trials yet"
 
 
 def _gain(row: Mapping[Any, Any]) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from study.claims.contrast import Arm, Remedy, trials_of_remedies
 from study.claims.remedies import ranked_remedies
-from study.claims.show import gain
+from study.claims.show import gain, survivors
 from study.trial.config import TrialConfig
 from tests.claims.test_verdicts import family, place, table_of
 
@@ -74,3 +74,16 @@ def test_a_remedy_whose_trials_are_not_run_yet_is_not_judged() -> None:
     table = table_of([trial for trial in trials if trial.activation == "relu"], come_to)
     row = ranked_remedies(replace(family(), remedies=remedies), table, semantics=["keras-3"], seed=0).iloc[0]
     assert (row["verdict"], row["note"]) == ("not resolved", "16 of 32 trials not run yet")
+
+
+def test_survivors_whose_loss_exploded_are_told_where_they_are_counted() -> None:
+    """Three of the ten that survive with selu: they are no better off, and neither is one that went to NaN."""
+    remedies = (remedy("some", activation="selu"), remedy("all", activation="tanh"))
+    trials = trials_of_remedies(remedies, semantics=["keras-3"], seed=0)
+    table = table_of(trials, come_to)
+    places = table["seed"].map({seed: number for number, seed in enumerate(sorted(table["seed"].unique()))})
+    table["exploded"] = (table["activation"] == "selu") & places.isin([0, 1, 2])
+    found = ranked_remedies(replace(family(), remedies=remedies), table, semantics=["keras-3"], seed=0)
+    assert found.set_index("remedy")["exploded"].to_dict() == {"all": 0, "some": 3}
+    some = found[found["remedy"] == "some"].to_dict("records")[0]
+    assert survivors(some) == "10 of 16 (3 exploded)"
