@@ -21,8 +21,9 @@ class CannotChange(Exception):
 class Remedy(ABC):
     """A change that may keep a training finite.
 
-    To add one: a file with a frozen dataclass that answers `change` and `apply`, named in `study.diagnosis.remedies`.
-    Its fields are numbers or texts, so that it travels to the process that runs it.
+    To add one: a file with a frozen dataclass that answers `change` and `apply`, named in `study.diagnosis.remedies`,
+    and `of_the_example` where an axis of the minimal example makes the same change. Its fields are numbers or texts, so
+    that it travels to the process that runs it.
 
     Attributes:
         id: As the JSON and the tables name it.
