@@ -149,7 +149,7 @@ def all_runs(truths: list[Truth], *, runs: int, kept: Path, until: float) -> pd.
                 if (truth.name, sampler, seed) in done or time.monotonic() > until:
                     continue
                 new = run(truth, sampler, seed=seed)
-                new.to_csv(kept, mode="a", header=not kept.exists(), index=False)
+                new.to_csv(kept, mode="a", header=not kept.exists(), index=False, float_format="%.4g")
                 table = pd.concat([table, new]) if len(table) else new
                 print(f"{truth.name} {sampler} {seed}: " + " ".join(f"{e:.3f}" for e in new["error"]), flush=True)
     return table
