@@ -138,6 +138,8 @@ class Trials:
         if new and self._over() is None:
             self._steps.say(f"trying: {remedy.change}")
             self._train(remedy, new)
+        # What cannot be made costs no training.
+        self._counted -= {one for one in keys if one in self._record.runs and self._record.runs[one].refused}
         return [self._record.runs[one] for one in keys if one in self._record.runs]
 
     def _train(self, remedy: Remedy, configs: Sequence[Configuration]) -> None:

@@ -145,6 +145,13 @@ def test_no_more_trials_are_run_than_allowed() -> None:
     assert any("--trials" in one.get("why", "") for one in found["remedies"])
 
 
+def test_a_remedy_that_cannot_be_made_spends_no_trial() -> None:
+    whole, bench = answer(CASES["unbounded_recurrence"])
+    assert any(isinstance(remedy, ClipNorm) for remedy in bench.asked)
+    trained = sum(not isinstance(remedy, ClipNorm) for remedy in bench.asked)
+    assert answer(CASES["unbounded_recurrence"], trials=trained)[0] == whole
+
+
 def test_a_healthy_model_has_no_cause_and_a_spike_is_called_one() -> None:
     found, bench = answer(replace(TAME, onset=None, diverged=False, loss=(1.0, 0.9, 50.0, 0.8, 0.7, 0.6)))
     assert found["cause"] is None
