@@ -113,8 +113,11 @@ class Case:
 
     @property
     def before_any_step(self) -> bool:
-        """Whether it went wrong before any step was made: no setting of the optimizer can help then."""
-        return self.at_once and self.onset is not None and self.onset.phase in ("data", "forward", "loss")
+        """Whether it went wrong before any step was made: no setting of the optimizer can help then.
+
+        A gradient that has overflowed cannot be clipped, and is infinite at any learning rate.
+        """
+        return self.at_once and self.onset is not None and self.onset.phase != "optimizer"
 
     @property
     def largest_input(self) -> float:

@@ -129,3 +129,10 @@ def test_evidence_is_measured_facts_and_a_cause_brings_remedies() -> None:
         assert finding is not None
         assert finding.evidence
         assert finding.remedies
+
+
+@pytest.mark.parametrize(("phase", "helps"), [("forward", False), ("backward", False), ("optimizer", True)])
+def test_no_setting_of_the_optimizer_is_tried_against_what_happens_before_any_step(phase: str, helps: bool) -> None:
+    case = replace(CASES["unbounded_recurrence"], onset=onset(phase, "cell_state", update=1, layer="lstm"))
+    (found,) = [finding for cause in CAUSES if cause.id == "unbounded_recurrence" and (finding := cause.examine(case))]
+    assert any(remedy.id in ("learning_rate", "clipnorm") for remedy in found.remedies) is helps
