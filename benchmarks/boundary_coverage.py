@@ -69,7 +69,7 @@ def all_studies(*, studies: int, trials: int, kept: Path, until: float) -> pd.Da
                 continue
             held, width = covers(sampler, trials=trials, seed=seed)
             row = {"sampler": sampler, "trials": trials, "seed": seed, "held": held, "width": width}
-            pd.DataFrame([row]).to_csv(kept, mode="a", header=not kept.exists(), index=False)
+            pd.DataFrame([row]).to_csv(kept, mode="a", header=not kept.exists(), index=False, float_format="%.4g")
     table = pd.read_csv(kept)
     return table[(table["trials"] == trials) & (table["seed"] < studies)]
 
