@@ -328,6 +328,27 @@ def test_masks_states_and_directions_count_timesteps_as_the_data_do() -> None:
     assert told == [9, 9, 10, 10]
 
 
+def test_the_state_that_a_stateful_layer_keeps_is_called_by_its_name() -> None:
+    fresh()
+    memory = layers.SimpleRNN(
+        1, activation="linear", stateful=True, kernel_initializer="ones", recurrent_initializer=constant(1e19)
+    )
+    model = compiled(
+        keras.Sequential([keras.Input(batch_shape=(4, 2, 1)), memory]),
+        optimizer=keras.optimizers.SGD(0.0),
+        loss="mae",
+    )
+    onset = onset_of(model, np.ones((8, 2, 1), "float32"), np.zeros((8, 1)), batch_size=4)
+    assert onset is not None
+    # 1, 1e19, and in the next batch 1e38 and beyond.
+    assert (onset.update, onset.timestep) == (2, 1)
+    model.layers[0].states[0].assign(np.full((4, 1), 1e20, "float32"))
+    onset = onset_of(model, np.ones((4, 2, 1), "float32"), np.zeros((4, 1)), batch_size=4)
+    assert onset is not None
+    assert (onset.update, onset.timestep) == (1, 0)
+    assert onset.operands["largest |rnn_state|"] == np.float32(1e20)
+
+
 def test_an_operand_is_not_called_by_a_constant_that_it_was_multiplied_by() -> None:
     inputs = keras.Input((4,))
     halved = layers.Lambda(lambda v: 1 / (2 * ops.maximum(v, 0.0)), name="halved")(inputs)
