@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import warnings
 from collections.abc import Iterator
 
 import pandas as pd
@@ -40,6 +42,10 @@ def plots(study: str | pd.DataFrame) -> tuple[Plot, ...]:
 
 
 def _plots(trials: pd.DataFrame) -> Iterator[Plot]:
+    with warnings.catch_warnings():
+        # In a notebook without widgets tqdm warns of progress bars, which no plot has.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        importlib.import_module("optuna.visualization")
     yield times(trials)
     yield parallel_coordinates(trials)
     numeric = boundary_axes(trials, Importance(axes=(), words=""))
