@@ -47,6 +47,8 @@ PARTS = {"contrasts": "claims", "arms": "claims_arms", "remedies": REMEDIES, "ke
 OUTCOME = ("divergence", "exploded")
 """What belongs to an outcome besides the columns that every results table must have."""
 
+OUTCOMES_ALONE = "Outcomes alone are shipped."
+
 SECONDS = "seconds.json"
 """In the store's folder: how long the commands took that ended, by command."""
 
@@ -75,6 +77,12 @@ RECORDINGS = (
     ),
     Recording(name="card", commands=("study sweep card --trials 1000 --no-anatomy --workers 2",)),
     Recording(name="card_replicates", commands=("study sweep card_replicates --no-anatomy --workers 2",)),
+    Recording(
+        name="card_ceiling",
+        commands=("study sweep card_ceiling --seed 1 --no-anatomy --workers 2",),
+        note=OUTCOMES_ALONE,
+        outcomes_alone=True,
+    ),
     Recording(name="lr_by_units", commands=("study sweep lr_by_units --no-anatomy --workers 2",)),
     Recording(
         name="mre",
@@ -89,7 +97,7 @@ RECORDINGS = (
         Recording(
             name=name,
             commands=(f"study sweep {name} --no-anatomy --workers 2",),
-            note="Outcomes alone are shipped.",
+            note=OUTCOMES_ALONE,
             outcomes_alone=True,
         )
         for name in ("atlas", "atlas_zoom", "atlas_seeds")
