@@ -5,7 +5,7 @@
 Each simulated study has the trials of a recorded one, drawn anew from the law that was found in it, but with the
 exponent of the learning rate set to -1: NaN at update 1 with the probability of the logistic model, else at update
 1 + ceil(S) with S steps from the law (`study.analysis.survival.simulated`). The paired design is that of the claims'
-arms that differ in the learning rate alone: 16 seeds, each with a luck of its own.
+arms that differ in the learning rate alone: 24 seeds, each with a luck of its own.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from study.report.tables import load
 from tests.analysis.made_up_trials import results_table
 
 TRUTH = -1.0
+SEEDS = 24
 Found = tuple[AcceleratedFailureTime, PowerLaw | None]
 
 
@@ -41,9 +42,10 @@ def unpaired(name: str) -> Callable[[np.random.Generator], Found]:
 
 
 def paired(draw: np.random.Generator) -> Found:
-    """16 seeds by four learning rates, with a scatter of 0.18 between seeds and of 0.04 within one."""
-    rate, seeds = np.tile([1e-4, 3e-4, 1e-3, 3e-3], 16), np.repeat(np.arange(16), 4)
-    luck = draw.normal(0, 0.18, 16)[seeds] + 0.04 * draw.normal(size=64)
+    """Seeds by four learning rates, with a scatter of 0.18 between seeds and of 0.04 within one."""
+    rates = [1e-4, 3e-4, 1e-3, 3e-3]
+    rate, seeds = np.tile(rates, SEEDS), np.repeat(np.arange(SEEDS), len(rates))
+    luck = draw.normal(0, 0.18, SEEDS)[seeds] + 0.04 * draw.normal(size=len(seeds))
     table = results_table(1 + 0.02 / rate * np.exp(luck), budget=400, learning_rate=rate, seed=seeds)
     law = accelerated_failure_time(table, axes=["learning_rate"], within="seed")
     return law, power_law(table, axes=["learning_rate"], within="seed")
