@@ -1,4 +1,4 @@
-"""Which trials of a study are worth looking at one by one."""
+"""The trials of a results table that are worth looking at one by one."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import pandas as pd
 
 from study.analysis.predictors import grouping_axis, texts
 from study.analysis.table import event_of
+from study.trial.exemplary import Ended, exemplary
 
 
 def exemplary_trials(table: pd.DataFrame) -> pd.DataFrame:
-    """A handful of trials that diverged: the soonest and the latest NaN, and the one in the middle of them.
-
-    With them, for each value of the first choice that varies, such as each activation, the trial in the middle
-    of its own; of equal ones the lowest number.
+    """A handful of trials that diverged, as `study.trial.exemplary` chooses them.
 
     Args:
         table: A results table.
@@ -20,21 +18,13 @@ def exemplary_trials(table: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Rows of the table by time-to-NaN, with the column `why` first: what a trial stands for.
     """
-    died = table[table["outcome"] == "diverged"].sort_values(["time_to_nan", "trial_number"])
-    if died.empty:
-        return died.assign(why="")
-    words = event_of(died).words
-    latest = died[died["time_to_nan"] == died["time_to_nan"].iloc[-1]].index[0]
-    reasons: dict[object, list[str]] = {}
-    for index, why in (
-        (died.index[0], f"soonest {words.noun}"),
-        (died.index[(len(died) - 1) // 2], f"middle {words.time}"),
-        (latest, f"latest {words.noun}"),
-    ):
-        reasons.setdefault(index, []).append(why)
-    if (by := grouping_axis(table)) is not None:
-        for value, group in died.groupby(texts(died[by]), sort=True):
-            reasons.setdefault(group.index[(len(group) - 1) // 2], []).append(f"middle of {value}")
-    chosen = died.loc[[index for index in died.index if index in reasons]]
-    chosen = chosen.assign(why=[", ".join(reasons[index]) for index in chosen.index])
+    died = table[table["outcome"] == "diverged"]
+    by = grouping_axis(table)
+    groups = texts(died[by]) if by is not None else [None] * len(died)
+    ended = [
+        Ended(number=int(number), time=int(time), group=group)
+        for number, time, group in zip(died["trial_number"], died["time_to_nan"], groups, strict=True)
+    ]
+    why = exemplary(ended, event_of(died).words)
+    chosen = died.set_index("trial_number", drop=False).loc[list(why)].assign(why=list(why.values()))
     return chosen[["why", *(column for column in chosen.columns if column != "why")]]

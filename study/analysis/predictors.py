@@ -68,8 +68,7 @@ def predictor_axes(trials: pd.DataFrame) -> tuple[str, ...]:
 
 def grouping_axis(table: pd.DataFrame) -> str | None:
     """The axis by whose values trials are told apart before all others: the first choice that varies, if any does."""
-    columns = axes_of(table).columns
-    return next((axis for axis in varying_axes(table) if columns[axis].kind == "str"), None)
+    return axes_of(table).first_choice(varying_axes(table))
 
 
 def same_as(trials: pd.DataFrame) -> dict[str, tuple[str, ...]]:

@@ -6,16 +6,21 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from study.sweep.exemplary import exemplary
 from study.sweep.workers.base import TrialFailed, Workers
 from study.tracking import Tracker, run_name
+from study.trial.axes import as_text
+from study.trial.exemplary import Ended, exemplary
 from study.trial.record import Record
 from study.trial.result import TrialResult
 
 Make: TypeAlias = Callable[[str, str], str]
 """Makes an exhibit in a worker: a trial's result and what is to be said of its run in, both JSON; its text out."""
+
+
+LONGEST_SECONDS = 30.0
+"""A trial that took longer is looked at on demand: that trains it once more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +62,7 @@ def keep_exhibits(
         stopped: Whether the sweep is to end; what is not made then is left out, with a sentence.
     """
     results = {record.number: (record, record.result) for record in records if record.result}
-    chosen = exemplary((number, result) for number, (_, result) in results.items())
+    chosen = exemplary_numbers({number: result for number, (_, result) in results.items()})
     if chosen and stopped():
         say(NOT_KEPT)
         return
@@ -91,3 +96,28 @@ NOT_KEPT = "what is kept of exemplary trials is not complete; the same command g
 def _call(record: Record, result: TrialResult, *, run_id: str) -> tuple[str, str]:
     about = {"title": run_name(record), "run_id": run_id}
     return result.to_json(), json.dumps(about)
+
+
+def exemplary_numbers(results: Mapping[int, TrialResult[Any]]) -> list[int]:
+    """Numbers of the trials to make exhibits of, ascending: those of `study.trial.exemplary` that did not take long."""
+    if not results:
+        return []
+    configs = [result.config for result in results.values()]
+    axes = configs[0].axes
+    varying = [
+        column
+        for column, axis in axes.properties.items()
+        if len({as_text(config.values()[axis.name]) for config in configs}) > 1
+    ]
+    by = axes.first_choice(varying)
+    ended = [
+        Ended(
+            number=number,
+            time=result.updates,
+            group=None if by is None else as_text(result.config.values()[axes.columns[by].name]),
+        )
+        for number, result in results.items()
+        if result.diverged and result.seconds <= LONGEST_SECONDS
+    ]
+    words = next(iter(results.values())).divergence.words
+    return sorted(exemplary(ended, words))

@@ -16,7 +16,7 @@ How to use it:
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -142,6 +142,10 @@ class Axes(Mapping[str, Axis]):
     def properties(self) -> Mapping[str, Axis]:
         """The columns that are properties of a model: all but the budget and the seed."""
         return {column: axis for column, axis in self.columns.items() if axis.name not in NOT_OF_A_MODEL}
+
+    def first_choice(self, columns: Collection[str]) -> str | None:
+        """The first of these columns, in the axes' order, whose values are names, such as `activation`."""
+        return next((name for name, axis in self.columns.items() if axis.kind == "str" and name in columns), None)
 
     @property
     def defaults(self) -> dict[str, AxisValue]:

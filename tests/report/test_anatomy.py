@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
+from study.analysis.exemplary import exemplary_trials
 from study.cli.command import Refused
 from study.cli.main import study as commands
 from study.diagnosis.causes import CAUSES
@@ -24,8 +25,7 @@ from study.report.anatomy import page_text
 from study.report.figures.anatomy import ColourScale, fitted_growth
 from study.report.pages.anatomy import About, number, other_versions, render, warnings
 from study.space.file import parse
-from study.sweep.exemplary import LONGEST_SECONDS, exemplary
-from study.sweep.exhibits import NOT_KEPT, Exhibit, keep_exhibits
+from study.sweep.exhibits import LONGEST_SECONDS, NOT_KEPT, Exhibit, exemplary_numbers, keep_exhibits
 from study.sweep.workers.base import TrialFailed, train
 from study.tracking import Tracker, read_results
 from study.tracking.client import NOTE
@@ -36,6 +36,7 @@ from study.trial.record import Record
 from study.trial.reduction import Heatmap, Histogram, Statistics
 from study.trial.result import TrialResult
 from study.trial.sentence import verdict
+from tests.analysis.made_up_trials import results_table
 from tests.processes import Study
 from tests.stores import mlflow_runs
 from tests.sweep.in_process import page_exhibit, sweep
@@ -129,20 +130,21 @@ def made_up(updates: int, activation: str = "relu", *, diverged: bool = True, se
     return TrialResult(config=config, loss=loss, engine="compiled", device="CPU", seconds=seconds)
 
 
-def test_exemplary_are_the_soonest_the_latest_the_middle_and_one_an_activation() -> None:
-    results = [made_up(n) for n in (9, 3, 5, 8, 7, 3, 9)]
-    assert exemplary(enumerate(results)) == [0, 1, 4]
-    results += [made_up(6, "selu"), made_up(7, "selu"), made_up(5, "tanh", diverged=False)]
-    chosen = exemplary(enumerate(results))
-    assert {1, 0, 7} <= set(chosen)
-    assert 9 not in chosen
-    assert len(chosen) <= 5
+def test_trials_that_took_long_are_no_exemplary_ones() -> None:
+    assert exemplary_numbers({0: made_up(5, seconds=LONGEST_SECONDS + 1), 1: made_up(6)}) == [1]
+    assert exemplary_numbers({0: made_up(5, diverged=False)}) == []
+    assert exemplary_numbers({}) == []
 
 
-def test_a_sweep_without_a_nan_or_with_trials_that_take_long_has_fewer_exemplary_ones() -> None:
-    assert exemplary([(0, made_up(5, diverged=False))]) == []
-    assert exemplary([(0, made_up(5, seconds=LONGEST_SECONDS + 1)), (1, made_up(6))]) == [1]
-    assert exemplary([(4, made_up(5))]) == [4]
+def test_a_sweep_chooses_the_trials_that_its_report_shows() -> None:
+    times = {"relu": (9, 3, 5, 8, 7, 3, 9), "selu": (6, 7)}
+    trials = [(time, activation) for activation, own in times.items() for time in own]
+    results = dict(enumerate([*(made_up(*trial) for trial in trials), made_up(5, "tanh", diverged=False)]))
+    chosen = exemplary_numbers(results)
+    table = results_table([*(time for time, _ in trials), math.inf], activation=[*(a for _, a in trials), "tanh"])
+    assert chosen == sorted(exemplary_trials(table)["trial_number"])
+    # In order of time and number: 1 5 2 7 4 8 3 0 6; the relu ones 1 5 2 4 3 0 6, the selu ones 7 8.
+    assert chosen == [0, 1, 4, 7]
 
 
 # --- the page -------------------------------------------------------------------------------------------------------
