@@ -21,6 +21,7 @@ from study.trial.axes import as_text
 from study.trial.config import TrialConfig
 from study.trial.environment import available_cores, git_commit, machine, versions
 from study.trial.folders import home_folder
+from study.trial.markdown import markdown_table
 
 
 def drawn(trials: int) -> list[TrialConfig]:
@@ -32,6 +33,28 @@ def drawn(trials: int) -> list[TrialConfig]:
         else TrialConfig(**config.model_dump(exclude={"recurrent_activation"}) | {"semantics": "keras-2.2.4"})
         for number, config in enumerate(configs)
     ]
+
+
+COLUMNS = (
+    *("trial", "activation", "semantics", "compiled", "reference", "nudged references"),
+    *("losses differ by", "nudged by", "rounding"),
+)
+
+
+def row(one: Comparison) -> tuple[object, ...]:
+    """The cells of a trial under `COLUMNS`."""
+    config = one.reference.config
+    return (
+        config.seed,
+        config.activation,
+        as_text(config.semantics),
+        one.compiled.time_to_nan or "-",
+        one.reference.time_to_nan or "-",
+        ", ".join(str(result.time_to_nan or "-") for result in one.nudged),
+        f"{one.difference:.1e}",
+        f"{one.spread:.1e}",
+        "yes" if one.is_rounding else "not shown",
+    )
 
 
 def report(found: list[Comparison], *, nudges: int) -> str:
@@ -59,18 +82,8 @@ def report(found: list[Comparison], *, nudges: int) -> str:
         "operation), the verdict too, and time-to-NaN by at least half as many updates. "
         f"That holds for {sum(one.is_rounding for one in differing)} of {len(differing)}.",
         "",
-        "| trial | activation | semantics | compiled | reference | nudged references | losses differ by | nudged by "
-        "| rounding |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        markdown_table(COLUMNS, map(row, differing)),
     ]
-    for one in differing:
-        config = one.reference.config
-        ends = ", ".join(str(result.time_to_nan or "-") for result in one.nudged)
-        lines.append(
-            f"| {config.seed} | {config.activation} | {as_text(config.semantics)} | {one.compiled.time_to_nan or '-'} "
-            f"| {one.reference.time_to_nan or '-'} | {ends} | {one.difference:.1e} | {one.spread:.1e} "
-            f"| {'yes' if one.is_rounding else 'not shown'} |"
-        )
     return "\n".join([*lines, "", "Numbers are the time-to-NaN; - is a trial that survived its 60 updates."]) + "\n"
 
 

@@ -27,6 +27,7 @@ from study.trial.config import TrialConfig
 from study.trial.environment import available_cores, machine, versions
 from study.trial.folders import space_folders
 from study.trial.home import Home
+from study.trial.markdown import markdown_row, markdown_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,6 +275,12 @@ SIDES: dict[str, Callable[[Case, int], dict[str, float]]] = {
 }
 
 
+COLUMNS = (
+    *("size", "side", "population", "updates/s", "GF/s", "times the user's loop", "of the best matrix product"),
+    "first trial, s more",
+)
+
+
 # --- putting the sides next to each other ---------------------------------------------------------------------------
 
 
@@ -301,7 +308,7 @@ def measure(
     return answers
 
 
-def size_rows(case: Case, sizes: Sequence[int]) -> list[str]:
+def size_rows(case: Case, sizes: Sequence[int]) -> list[list[object]]:
     cores = available_cores()
     loop = measure("loop", case)[0]
     product_one = measure("product", case, threads=1)[0]["rate"]
@@ -319,7 +326,7 @@ def size_rows(case: Case, sizes: Sequence[int]) -> list[str]:
         except RuntimeError as error:
             # More than fits a device's memory, at the sizes that are asked for on GPUs.
             print(str(error)[-500:], file=sys.stderr)
-            rows.append(f"| {case.name} | compiled | {population} | does not run | | | | |")
+            rows.append([case.name, "compiled", population, "does not run", "", "", "", ""])
         else:
             rows.append(row(case, "compiled", answers, loop["seconds"], product_one, population))
     return rows
@@ -327,14 +334,13 @@ def size_rows(case: Case, sizes: Sequence[int]) -> list[str]:
 
 def row(
     case: Case, side: str, answers: list[dict[str, float]], loop_seconds: float, product: float, population: int = 1
-) -> str:
+) -> list[object]:
+    """The cells of a side under `COLUMNS`."""
     rate = sum(1 / answer["seconds"] for answer in answers)
     speed = rate * gigaflop(case.config)
     first = max(answer["compile"] for answer in answers)
-    return (
-        f"| {case.name} | {side} | {population} | {rate:.2f} | {speed:.0f} | {rate * loop_seconds:.1f} "
-        f"| {speed / product:.0%} | {first:.1f} |"
-    )
+    figures = (f"{rate:.2f}", f"{speed:.0f}", f"{rate * loop_seconds:.1f}", f"{speed / product:.0%}", f"{first:.1f}")
+    return [case.name, side, population, *figures]
 
 
 def sweep_lines(trials: int) -> list[str]:
@@ -419,15 +425,14 @@ def main() -> None:
         "",
         f"{machine()}; {', '.join(f'{name} {number}' for name, number in versions().items())}.",
         "",
-        "| size | side | population | updates/s | GF/s | times the user's loop | of the best matrix product "
-        "| first trial, s more |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
+    rows: list[list[object]] = []
     gpus = bool(visible_gpus())
     for case in CASES:
-        rows = size_rows(case, options.population or populations(case, gpus=gpus))
-        print("\n".join(rows), flush=True)
-        lines += rows
+        of_case = size_rows(case, options.population or populations(case, gpus=gpus))
+        print(*map(markdown_row, of_case), sep="\n", flush=True)
+        rows += of_case
+    lines.append(markdown_table(COLUMNS, rows))
     if options.trials:
         lines += ["", *sweep_lines(options.trials)]
     lines += ["", "GPU figures are not measured yet."]

@@ -33,6 +33,7 @@ from study.space.samplers import build_sampler
 from study.space.samplers.boundary import columns_of
 from study.space.samplers.boundary_options import BoundaryOptions
 from study.space.search_space import Choices, SearchSpace
+from study.trial.markdown import markdown_table
 
 TRUTH = Path(__file__).parent / "truth"
 SHARES = (0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3)
@@ -175,11 +176,12 @@ def report(truth: Truth, table: pd.DataFrame, *, out: Path) -> str:
         f"The grid's own error with one seed a point: {raw:.3f} as it is, {fitted:.3f} by the model. Mean error of the "
         "runs (10% to 90% of them); columns are shares of the grid's updates.",
         "",
-        "| sampler | runs | "
-        + " | ".join(f"{share:g}" for share in shares)
-        + " | reaches the grid's error at | with trials | ms a trial |",
-        "| --- |" + " --- |" * (len(shares) + 4),
     ]
+    columns = (
+        *("sampler", "runs", *(f"{share:g}" for share in shares)),
+        *("reaches the grid's error at", "with trials", "ms a trial"),
+    )
+    rows = []
     with styled():
         figure = new_figure(4.0)
         axes = figure.subplots()
@@ -193,11 +195,9 @@ def report(truth: Truth, table: pd.DataFrame, *, out: Path) -> str:
             reached = next((share for share in shares if mean[share] <= raw), None)
             cells = [f"{mean[share]:.3f} ({low[share]:.3f} to {high[share]:.3f})" for share in shares]
             last = own[own["share"] == shares[-1]]
-            lines.append(
-                f"| {sampler} | {len(errors)} | {' | '.join(cells)} | "
-                + (f"not by {shares[-1]:g} | " if reached is None else f"{reached:g} | {trials[reached]:.0f}")
-                + f" | {1000 * last['seconds'].sum() / last['trials'].sum():.0f} |"
-            )
+            reaches = (f"not by {shares[-1]:g}", "") if reached is None else (f"{reached:g}", f"{trials[reached]:.0f}")
+            spent = f"{1000 * last['seconds'].sum() / last['trials'].sum():.0f}"
+            rows.append((sampler, len(errors), *cells, *reaches, spent))
             axes.plot(shares, mean, color=colour, linestyle=line, label=sampler)
             axes.fill_between(shares, low, high, color=colour, alpha=0.12, linewidth=0)
         axes.axhline(raw, color="#333942", linewidth=0.8, linestyle="--", label="the grid itself")
@@ -206,7 +206,7 @@ def report(truth: Truth, table: pd.DataFrame, *, out: Path) -> str:
         axes.set_ylim(0, 0.4)
         axes.legend()
         figure.savefig(out.with_name(f"{out.name}_{truth.name}.png"), dpi=150)
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, markdown_table(columns, rows), ""])
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from study import load_study
 from study.analysis.boundary.time_surface import time_surface
 from study.analysis.prediction.held_out import held_out, predict
 from study.analysis.predictors import with_result
+from study.trial.markdown import markdown_row, markdown_table
 
 COUNTS = (100, 200, 300, 400)
 DRAWS = 10
@@ -51,9 +52,8 @@ def main() -> None:
         "",
         f"Accuracy on recorded trials that the models have not seen, {len(recorded)} or the rest of these.",
         "",
-        f"| trials | how many | diverged | updates | {' | '.join(MODELS)} |",
-        "| --- | --- | --- | --- |" + " --- |" * len(MODELS),
     ]
+    rows = []
     chosen = None
     if arguments.study:
         chosen = with_result(load_study(arguments.study)).sort_values("trial_number")
@@ -64,20 +64,21 @@ def main() -> None:
             for accuracy in accuracies(first, recorded):
                 low, high = proportion_confint(round(accuracy * len(recorded)), len(recorded), method="wilson")
                 cells.append(f"{accuracy:.1%} ({low:.1%} to {high:.1%})")
-            lines.append(_row("boundary sampler", first, cells))
+            rows.append(_row("boundary sampler", first, cells))
         drawn = []
         for draw in range(DRAWS):
             some = recorded.sample(count, random_state=draw)
             drawn.append(accuracies(some, recorded.drop(index=some.index)))
         cells = [f"{mean:.1%} ({low:.1%} to {high:.1%})" for mean, low, high in _spread(np.array(drawn))]
-        lines.append(_row("recorded, at random", some, cells))
-        print("\n".join(lines[-2:]), flush=True)
-    arguments.out.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        rows.append(_row("recorded, at random", some, cells))
+        print(*map(markdown_row, rows[-2:]), sep="\n", flush=True)
+    table = markdown_table(("trials", "how many", "diverged", "updates", *MODELS), rows)
+    arguments.out.write_text("\n".join([*lines, table, ""]), encoding="utf-8")
 
 
-def _row(name: str, trials: pd.DataFrame, cells: list[str]) -> str:
+def _row(name: str, trials: pd.DataFrame, cells: list[str]) -> tuple[object, ...]:
     diverged = (trials["outcome"] == "diverged").mean()
-    return f"| {name} | {len(trials)} | {diverged:.0%} | {trials['updates'].sum()} | {' | '.join(cells)} |"
+    return (name, len(trials), f"{diverged:.0%}", trials["updates"].sum(), *cells)
 
 
 def _spread(accuracy: np.ndarray) -> list[tuple[float, float, float]]:

@@ -27,6 +27,7 @@ from scipy.stats import binomtest
 from study.analysis.boundary.contour import contour
 from study.space.file import parse
 from study.space.samplers import build_sampler
+from study.trial.markdown import markdown_row, markdown_table
 from tests.analysis.made_up_trials import results_table
 
 SPACE = """
@@ -90,16 +91,17 @@ def main() -> None:
         "",
         f"Studies of {arguments.trials} trials.",
         "",
-        "| sampler | studies | hold the truth | 95% interval of that | median width, a factor |",
-        "| --- | --- | --- | --- | --- |",
     ]
+    rows = []
     for sampler in SAMPLERS:
         own = table[table["sampler"] == sampler]
         held = int(own["held"].sum())
         low, high = binomtest(held, len(own)).proportion_ci(method="wilson")
         width = float(own["width"].median())
-        lines.append(f"| {sampler} | {len(own)} | {held / len(own):.1%} | {low:.1%} to {high:.1%} | {width:.3g} |")
-        print(lines[-1], flush=True)
+        rows.append((sampler, len(own), f"{held / len(own):.1%}", f"{low:.1%} to {high:.1%}", f"{width:.3g}"))
+        print(markdown_row(rows[-1]), flush=True)
+    columns = ("sampler", "studies", "hold the truth", "95% interval of that", "median width, a factor")
+    lines.append(markdown_table(columns, rows))
     arguments.out.with_suffix(".md").write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 

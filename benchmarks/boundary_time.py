@@ -25,6 +25,7 @@ from study.space.samplers.boundary import columns_of
 from study.space.samplers.boundary_options import BoundaryOptions
 from study.space.search_space import SearchSpace
 from study.trial.axes import NONE, as_text
+from study.trial.markdown import markdown_row, markdown_table
 
 ROOT = Path(__file__).parents[1]
 PARTS = (100, 200, 300, 400, 500)
@@ -96,9 +97,8 @@ def main() -> None:
         f"{arguments.trials} trials, {arguments.workers} workers; seconds, all trials up to that one. The sampler has "
         "one thread, and its seconds are processor time.",
         "",
-        "| sampler | trials | sampler and Optuna, s | trials, s | share |",
-        "| --- | --- | --- | --- | --- |",
     ]
+    rows = []
     for name, wanted in (
         ("boundary", replace(space, sampler="boundary", boundary=BoundaryOptions())),
         ("sobol", replace(space, sampler="sobol")),
@@ -106,8 +106,9 @@ def main() -> None:
         spent = asked(wanted, trials=arguments.trials, workers=arguments.workers)
         for part in [part for part in PARTS if part <= arguments.trials] or [arguments.trials]:
             own, others = spent[part - 1], SECONDS * part
-            lines.append(f"| {name} | {part} | {own:.1f} | {others:.1f} | {own / (own + others):.1%} |")
-            print(lines[-1], flush=True)
+            rows.append((name, part, f"{own:.1f}", f"{others:.1f}", f"{own / (own + others):.1%}"))
+            print(markdown_row(rows[-1]), flush=True)
+    lines.append(markdown_table(("sampler", "trials", "sampler and Optuna, s", "trials, s", "share"), rows))
     arguments.out.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 

@@ -23,6 +23,7 @@ from study.analysis.survival.power_law import PowerLaw, power_law
 from study.analysis.survival.scaling import scaling
 from study.analysis.survival.simulated import drawn, law_of
 from study.report.tables import load
+from study.trial.markdown import markdown_table
 from tests.analysis.made_up_trials import results_table
 
 TRUTH = -1.0
@@ -95,11 +96,13 @@ def main() -> None:
         "learning rate of -1. A trial is drawn as it is: NaN at update 1 by a chance of its own, else at update "
         "1 + ceil(S) after S steps.",
         "",
-        "| design | " + " | ".join(shown.columns) + " |",
-        "| --- |" + " ---: |" * len(shown.columns),
-        *(
-            f"| {name} | {row.iloc[0]:.3f} | " + " | ".join(f"{share:.1%}" for share in row.iloc[1:]) + " |"
-            for name, row in shown.iterrows()
+        markdown_table(
+            ("design", *shown.columns),
+            (
+                (name, f"{row.iloc[0]:.3f}", *(f"{share:.1%}" for share in row.iloc[1:]))
+                for name, row in shown.iterrows()
+            ),
+            figures=shown.columns,
         ),
         "",
         f"{time.perf_counter() - start:.0f} s.",

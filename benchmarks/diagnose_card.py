@@ -39,6 +39,7 @@ from study.diagnosis.trials import SEEDS, Limits
 from study.report.tables import load
 from study.trial.config import AXES, EXAMPLE, TrialConfig
 from study.trial.environment import machine, versions
+from study.trial.markdown import markdown_table
 
 FRESH = 5
 """Seeds by which a remedy is confirmed."""
@@ -157,9 +158,7 @@ def table(lines: Sequence[Mapping[str, Any]], *, wanted: int, limit: int) -> str
         f"Diverged trials of `recorded:card`, drawn with seed {DRAWN_WITH}, each diagnosed with at most {limit} "
         "trainings; see `benchmarks/diagnose_card.py`.",
         "",
-        "| measured | figure | wanted |",
-        "| --- | --- | --- |",
-        *(f"| {' | '.join(row)} |" for row in rows),
+        markdown_table(("measured", "figure", "wanted"), rows),
         "",
     ]
     unlucky = [

@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from study.trial.environment import machine, versions
+from study.trial.markdown import markdown_table
 
 WANTED = 180
 """Seconds within which a diagnosis is to be there on two cores."""
@@ -70,9 +71,9 @@ def main() -> None:
         "",
         f"`study diagnose FILE` with its default limits; wanted are at most {WANTED} s.",
         "",
-        "| model | cause | first remedy that held | remedies run | their trainings | seconds |",
-        "| --- | --- | --- | --- | --- | --- |",
-        *(f"| {' | '.join(one)} |" for one in rows),
+        markdown_table(
+            ("model", "cause", "first remedy that held", "remedies run", "their trainings", "seconds"), rows
+        ),
         "",
     ]
     asked.out.write_text("\n".join(text))

@@ -18,6 +18,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import study.engine.runtime  # noqa: F401
+from study.trial.markdown import markdown_table
 from tests.models.agreement import told_apart
 from tests.models.random_models import FAULTS
 
@@ -36,10 +37,10 @@ def main() -> None:
             print(said, flush=True)
     models = Counter(FAULTS[seed % len(FAULTS)] for seed in seeds)
     differ = Counter(FAULTS[seed % len(FAULTS)] for seed in apart)
-    rows = [f"| {fault} | {models[fault]} | {models[fault] - differ[fault]} |" for fault in FAULTS]
+    rows = [(fault, models[fault], models[fault] - differ[fault]) for fault in FAULTS]
     share = 1 - len(apart) / len(seeds)
     told = [f"The same place in {len(seeds) - len(apart)} of {len(seeds)} models, {share:.1%}.", ""]
-    told += ["| planted in | models | same place |", "| --- | --- | --- |", *rows]
+    told.append(markdown_table(("planted in", "models", "same place"), rows))
     print("\n".join(told))
     if given.out:
         listed = ["", "Others:", "", *(f"- {said}" for said in apart.values())] if apart else []

@@ -24,6 +24,7 @@ from study.models.prepare import prepare, start_anew
 from study.models.signature import design_of
 from study.models.training import train
 from study.trial.environment import machine, versions
+from study.trial.markdown import markdown_row, markdown_table
 from study.trial.model_design import ModelConfig
 
 WARM_UP, BATCH, ROWS = 10, 32, 640
@@ -107,7 +108,7 @@ def trial(file: ModelFile, config: ModelConfig) -> Side:
     return Side(update=mean(times), whole=time.process_time() - began)
 
 
-def measured(name: str, *, rounds: int, updates: int, folder: Path) -> str:
+def measured(name: str, *, rounds: int, updates: int, folder: Path) -> list[str]:
     """A row of the table."""
     shape, layers = CASES[name]
     path = folder / "model.py"
@@ -123,13 +124,13 @@ def measured(name: str, *, rounds: int, updates: int, folder: Path) -> str:
         else:
             plain, ours = bare(file, config), trial(file, config)
         sides.append((plain, ours))
-    columns = []
+    cells = [name]
     for what in ("update", "whole"):
         plain, ours = (statistics.median(getattr(side[number], what) for side in sides) for number in (0, 1))
         ratio = statistics.median(getattr(ours, what) / getattr(plain, what) for plain, ours in sides)
         unit, scale = ("ms", 1e3) if what == "update" else ("s", 1)
-        columns.append(f"{plain * scale:.2f} {unit} | {ours * scale:.2f} {unit} | {ratio:.3f}")
-    return f"| {name} | {' | '.join(columns)} |"
+        cells += [f"{plain * scale:.2f} {unit}", f"{ours * scale:.2f} {unit}", f"{ratio:.3f}"]
+    return cells
 
 
 def main() -> None:
@@ -148,13 +149,13 @@ def main() -> None:
         "processor; ratios are medians over the rounds. `update` leaves out the first ones, `whole` is everything: "
         "`build`, `data`, tracing, all updates and, of the trial, its growth. A whole trial is to cost at most 1.10.",
         "",
-        "| model | update: fit | trial | ratio | whole: fit | trial | ratio |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         for name in given.only or CASES:
-            lines.append(measured(name, rounds=given.rounds, updates=given.updates, folder=Path(folder)))
-            print(lines[-1], flush=True)
+            rows.append(measured(name, rounds=given.rounds, updates=given.updates, folder=Path(folder)))
+            print(markdown_row(rows[-1]), flush=True)
+    lines.append(markdown_table(("model", "update: fit", "trial", "ratio", "whole: fit", "trial", "ratio"), rows))
     given.out.write_text("\n".join(lines) + "\n")
 
 

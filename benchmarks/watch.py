@@ -25,6 +25,7 @@ import tensorflow as tf
 
 from study import NaNWatch
 from study.trial.environment import machine, versions
+from study.trial.markdown import markdown_table
 
 UNITS, TIMESTEPS, FEATURES, BATCH = 128, 100, 8, 32
 
@@ -78,7 +79,7 @@ def sides(*, jit_compile: bool, updates: int) -> dict[str, Callable[[], float]]:
     return made
 
 
-def measured(*, jit_compile: bool, updates: int, repetitions: int) -> list[str]:
+def measured(*, jit_compile: bool, updates: int, repetitions: int) -> list[tuple[object, ...]]:
     """Rows of a table, one a side."""
     epochs = sides(jit_compile=jit_compile, updates=updates)
     seconds: dict[str, list[float]] = {name: [] for name in epochs}
@@ -89,7 +90,7 @@ def measured(*, jit_compile: bool, updates: int, repetitions: int) -> list[str]:
     rows = []
     for name, times in seconds.items():
         fastest, ratio = 1000 * min(times) / updates, min(times) / min(seconds[BARE])
-        rows.append(f"| {jit_compile} | {name} | {fastest:.1f} | {ratio:.3f} |")
+        rows.append((jit_compile, name, f"{fastest:.1f}", f"{ratio:.3f}"))
     return rows
 
 
@@ -99,7 +100,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=20, help="of an epoch, which is what is timed")
     parser.add_argument("--out", type=Path, help="a Markdown file to write")
     given = parser.parse_args()
-    head = ["| jit_compile | side | ms an update, fastest turn | ratio to bare fit |", "| --- | --- | --- | --- |"]
+    columns = ("jit_compile", "side", "ms an update, fastest turn", "ratio to bare fit")
     rows = [
         row
         for jit_compile in (False, True)
@@ -107,7 +108,7 @@ def main() -> None:
     ]
     about = f"Two LSTMs of {UNITS} over {TIMESTEPS} timesteps, batches of {BATCH}; {given.repetitions} turns of "
     on = ", ".join(f"{name} {versions()[name]}" for name in ("tensorflow", "keras"))
-    told = [about + f"{given.updates} updates each. {machine()}; {on}.", "", *head, *rows]
+    told = [about + f"{given.updates} updates each. {machine()}; {on}.", "", markdown_table(columns, rows)]
     print("\n".join(told))
     if given.out:
         given.out.write_text("# The cost of watching\n\n" + "\n".join(told) + "\n")

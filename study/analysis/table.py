@@ -21,6 +21,7 @@ from study.trial.axes import BUDGET_COLUMN, Axes, Axis, Kind
 from study.trial.config import EXAMPLE
 from study.trial.divergence import NONFINITE, TAKES, Divergence, divergence_of
 from study.trial.errors import UserError
+from study.trial.markdown import markdown_table
 from study.trial.outcome import LOSS_THRESHOLD, OUTCOMES
 from study.trial.timeline import LOSS_EXCEEDED, TIMELINE, timeline_column
 from study.trial.words import PHASES, number_words
@@ -158,9 +159,8 @@ COLUMNS = columns_of(EXAMPLE.axes)
 
 def columns_table() -> str:
     """The columns of the results table as Markdown."""
-    rows = ["| column | type | unit | meaning |", "| --- | --- | --- | --- |"]
-    rows += [f"| `{c.name}` | {c.dtype} | {c.unit or '-'} | {c.meaning} |" for c in COLUMNS]
-    return "\n".join(rows)
+    rows = ((f"`{c.name}`", c.dtype, c.unit or "-", c.meaning) for c in COLUMNS)
+    return markdown_table(("column", "type", "unit", "meaning"), rows)
 
 
 def load_results(path: Path | str) -> pd.DataFrame:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from study.claims.show import survivors
 from study.report.tables import load_remedies, load_verdicts
+from study.trial.markdown import markdown_table
 
 SHOWN = "recorded:claims-small"
 """The study that the README shows."""
@@ -29,7 +30,7 @@ def claims_table(contrasts: pd.DataFrame) -> str:
         rows.append(
             (f"{contrast} {first['statement']}", first["quantifier"], *(cells.get(one, "not asked") for one in under))
         )
-    return _table(("claim", "", *under), rows)
+    return markdown_table(("claim", "", *under), rows)
 
 
 def remedies_table(remedies: pd.DataFrame) -> str:
@@ -45,7 +46,7 @@ def remedies_table(remedies: pd.DataFrame) -> str:
         cells = (cell for row in found.to_dict("records") for cell in (_survivors(row), _gain(row)))
         rows.append((f"{first['rank']}. {first['statement']}", *cells))
     header = (name for one in under for name in (f"{one}: survive", "time gained"))
-    return _table(("remedy", *header), rows)
+    return markdown_table(("remedy", *header), rows)
 
 
 def _verdict(row: Mapping[Any, Any]) -> str:
@@ -67,12 +68,6 @@ def _gain(row: Mapping[Any, Any]) -> str:
     # By the words of its verdict where the factor alone does not show that it helps.
     verdict = "" if row["verdict"] == "helps" else f", {row['verdict']}"
     return f"{row['gain']:.2g} ({low:.2g} to {high:.2g}){verdict}"
-
-
-def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    names = tuple(header)
-    lines = (names, tuple("---" for _ in names), *rows)
-    return "\n".join(f"| {' | '.join(cells)} |".replace("|  |", "| |") for cells in lines)
 
 
 if __name__ == "__main__":

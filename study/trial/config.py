@@ -23,6 +23,7 @@ from pydantic import (
 from study.trial.axes import NONE, Axes, AxisValue, Counted, as_text
 from study.trial.design import Configuration, Design
 from study.trial.errors import UserError
+from study.trial.markdown import markdown_table
 
 Activation = Literal[
     "relu",
@@ -307,10 +308,10 @@ def explain(error: ValidationError) -> str:
 
 def axes_table() -> str:
     """The table of axes as Markdown, the one in the README."""
-    rows = ["| axis | default (the MRE) | takes | what it is |", "| --- | --- | --- | --- |"]
-    for name, axis in AXES.items():
-        rows.append(f"| `{name}` | `{as_text(axis.default)}` | {axis.allowed()} | {axis.description} |")
-    return "\n".join(rows)
+    rows = (
+        (f"`{name}`", f"`{as_text(axis.default)}`", axis.allowed(), axis.description) for name, axis in AXES.items()
+    )
+    return markdown_table(("axis", "default (the MRE)", "takes", "what it is"), rows)
 
 
 if __name__ == "__main__":
