@@ -8,7 +8,7 @@ import click
 
 from study.cli.command import KEPT, Command, command_line, interruptible, plain_console
 from study.cli.names import study_name
-from study.cli.options import engine_option, retry_option, storage_option
+from study.cli.options import engine_option, refuse_workers, retry_option, storage_option
 from study.trial.errors import UserError
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def claims(
     remedies, which --remedies ranks by survivors and time gained. Run again, it goes on where it was; other claims,
     semantics or more replicates add to the same study.
     """
+    refuse_workers(workers, scheduler)
     with interruptible(KEPT) as stop:
         from typing import get_args
 

@@ -34,6 +34,15 @@ def refuse_engine() -> None:
         raise UserError("--engine: trains the built-in example; a model file is trained by Keras's own training step")
 
 
+def refuse_workers(workers: int | None, scheduler: str | None) -> None:
+    """Refuse `--workers` beside `--scheduler`."""
+    if workers is not None and scheduler is not None:
+        raise UserError(
+            f"--workers {workers}: starts processes of this machine, and --scheduler {scheduler} uses the workers of a "
+            "cluster; give one of the two"
+        )
+
+
 class _Event(click.ParamType[Divergence]):
     """What ends a trial: `nonfinite` or `loss_above=10`."""
 

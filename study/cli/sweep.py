@@ -15,6 +15,7 @@ from study.cli.options import (
     engine_option,
     model_option,
     refuse_engine,
+    refuse_workers,
     retry_option,
     set_option,
     storage_option,
@@ -101,6 +102,7 @@ def sweep(
         study sweep --model my_model.py --vary learning_rate=1e-5..1e-1:log --vary activation=relu,tanh
         study sweep --vary learning_rate=1e-5..1e-1:log --vary units=8..64 --sampler boundary=0.5,width=0.05
     """
+    refuse_workers(workers, scheduler)
     with interruptible(KEPT) as stop:
         from study.cli.subject import subject
         from study.trial.home import Home

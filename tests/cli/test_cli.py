@@ -76,6 +76,11 @@ def test_trial_text_says_what_it_came_to(cli: Cli) -> None:
         (("sweep", "smoke", "--set", "activation=rleu"), "--set activation=rleu: activation takes relu"),
         (("sweep", "smoke", "--storage", "sqlite:////no/such/dir/x.db"), "there is no folder /no/such/dir"),
         (("sweep", "smoke", "--scheduler", "nonsense"), "takes an address such as tcp://127.0.0.1:8786"),
+        (
+            ("sweep", "smoke", "--workers", "3", "--scheduler", "tcp://127.0.0.1:1"),
+            "--workers 3: starts processes of this machine, and --scheduler tcp://127.0.0.1:1 uses the workers",
+        ),
+        (("claims", "--workers", "3", "--scheduler", "tcp://127.0.0.1:1"), "--workers 3: starts processes of this"),
         (("sweep", "smoke", "--trials", "0"), "0 is not in the range"),
         (("sweep", "lr_by_units", "--trials", "10000"), "trials of the grid"),
         (("sweep", "smoke", "--name", "a/b"), "no slash"),
