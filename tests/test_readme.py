@@ -7,9 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from study.analysis.survival.accelerated_failure_time import accelerated_failure_time
+from study.analysis.survival.clock import past_first_update
+from study.analysis.survival.cox import cox
+from study.analysis.survival.first_update import first_update
+from study.analysis.survival.paired import paired_trials
+from study.analysis.survival.power_law import power_law
+from study.analysis.survival.scaling import scaling
 from study.report.claims_markdown import SHOWN, claims_table, remedies_table
+from study.report.tables import load as load_table
 from study.report.tables import load_remedies, load_verdicts
 from study.space.file import load
 from study.trial.config import axes_table
@@ -74,6 +83,66 @@ def test_the_model_file_that_the_readme_shows_is_the_one_of_the_notebook_and_say
         if "text" in output
     ]
     assert said in printed
+
+
+def test_the_numbers_of_the_law_are_those_of_the_recorded_grid() -> None:
+    """Where they are others, notebook 02 prints those to write."""
+    trials = load_table("recorded:lr_by_units")
+    found = scaling(trials)
+    assert found.pure is not None
+    exponents = found.law.exponents.set_index(["distribution", "axis"])
+    best = found.law.distribution
+    told(f"the power {told_range(exponents.loc[best, 'learning_rate'], '95% interval ')}")
+    alike = [name for name in exponents.index.unique("distribution") if f" {name}, " in found.law.fit_as_well]
+    assert len(alike) == 2, "two distributions fit alike, says the README"
+    told(", ".join(f"{told_range(exponents.loc[name, 'units'])} where it is {CALLED[name]}" for name in alike))
+    told(f"in the grid (p = {found.pure.p_value:.2f})")
+    odds = first_update(trials).odds_ratios.set_index("axis").loc["units"]
+    told(f"odds ratio {odds['odds_ratio']:.2f} a doubling, {odds['low']:.2f} to {odds['high']:.2f}")
+    hazard = cox(past_first_update(trials)).hazard_ratios.set_index("axis").loc["units"]
+    told(f"hazard ratio {hazard['hazard_ratio']:.1f}, {hazard['low']:.1f} to {hazard['high']:.1f}")
+
+
+def test_the_numbers_of_the_paired_comparison_are_those_of_the_recorded_claims() -> None:
+    """Where they are others, notebook 02 prints those to write."""
+    claims = load_table(SHOWN)
+    newer, older = (paired_trials(claims[claims["semantics"] == under], along="learning_rate") for under in SEMANTICS)
+    rates = newer["learning_rate"]
+    (units,) = newer["units"].unique()
+    told(f"({units} units, {newer['seed'].nunique()} seeds, {rate_text(rates.min())} to {rate_text(rates.max())})")
+    row, other = (
+        accelerated_failure_time(trials, axes=["learning_rate"], within="seed").exponents.iloc[0]
+        for trials in (newer, older)
+    )
+    told(f"is {told_range(row)[:-1]}; under keras-2.2.4 {told_range(other).replace(' (', ', ')}")
+    times, low, high = (10 ** -row[name] for name in ("exponent", "high", "low"))
+    told(f"buys {times:.1f} times the steps ({low:.1f} to {high:.1f})")
+    bent, straight = (power_law(trials, axes=["learning_rate"], within="seed") for trials in (newer, older))
+    lowest, highest = (
+        f"{part['exponent']:.2f} between {rate_text(part['from'])} and {rate_text(part['to'])}"
+        for part in (bent.parts.iloc[0], bent.parts.iloc[-1])
+    )
+    told(f"it changes under keras-3 (p = {bent.p_value:.2f}), from {lowest} to {highest}")
+    told(f"under keras-2.2.4 (p = {straight.p_value:.2f})")
+
+
+CALLED = {"weibull": "Weibull", "log-normal": "log-normal", "log-logistic": "log-logistic"}
+SEMANTICS = ("keras-3", "keras-2.2.4")
+
+
+def told(words: str) -> None:
+    assert words in " ".join(README.split())
+
+
+def told_range(row: pd.Series, interval: str = "") -> str:
+    """An exponent as the README writes it: `-0.79 (-0.89 to -0.68)`."""
+    return f"{row['exponent']:.2f} ({interval}{row['low']:.2f} to {row['high']:.2f})"
+
+
+def rate_text(rate: float) -> str:
+    """A learning rate as the README writes it: `3e-4`."""
+    digits, _, power = f"{rate:.0e}".partition("e")
+    return f"{digits}e{int(power)}"
 
 
 def test_the_tables_of_claims_and_remedies_are_those_of_the_recorded_study() -> None:

@@ -62,6 +62,8 @@ class Findings:
         product = self.scaling.law.constant_product
         if product is not None and self.scaling.law.estimated:
             found.append(f"After the first step, {product.answer}")
+            if self.scaling.law.fit_as_well:
+                found.append(self.scaling.law.fit_as_well)
             if self.scaling.pure is not None and self.scaling.pure.bent:
                 found.append(self.scaling.pure.answer)
         found += [value.brief for value in self.critical if value.status == "inside"]

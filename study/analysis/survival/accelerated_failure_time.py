@@ -6,7 +6,8 @@ Each axis stretches or shrinks the time by a factor, and scatter of a known shap
 
 with T Weibull, log-normal or log-logistic (Kalbfleisch and Prentice, The statistical analysis of failure time data,
 1980). Of the three, the one with the smallest information criterion is taken (Akaike, A new look at the statistical
-model identification, 1974); all have the same number of parameters.
+model identification, 1974); all have the same number of parameters. An interval does not hold what the choice of the
+distribution does to an exponent, so the exponents of every distribution that fits about as well are told beside it.
 
 **Steps, known to an interval.** T is counted in steps, and a time-to-NaN of n says that it is between n - 2 and n - 1
 (`study.analysis.survival.clock`). With times such as 2 or 5 that matters: at n = 3 the logarithm is uncertain by more
@@ -26,7 +27,7 @@ quantile of Student's t with d - q degrees of freedom. For log-normal times with
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -74,6 +75,13 @@ COLUMNS = (
     "events",
     "answer",
 )
+
+
+EXPONENTS = ("distribution", "akaike_above", "axis", "exponent", "low", "high")
+
+FITS_AS_WELL = 2.0
+"""Up to this much above the smallest information criterion a distribution has substantial support (Burnham and
+Anderson, Model selection and multimodel inference, 2002, section 2.6)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,12 +160,17 @@ class AcceleratedFailureTime:
     """Akaike's information criterion: 2 parameters - 2 log-likelihood."""
     alternatives: pd.DataFrame
     """One row a distribution, best first: `distribution`, `log_likelihood`, `akaike`, `scale`."""
+    exponents: pd.DataFrame
+    """One row an exponent that a distribution has an estimate of, best distribution first: `distribution`,
+    `akaike_above` (the criterion, less the smallest one), `axis`, `exponent`, `low`, `high`."""
+    fit_as_well: str
+    """The exponents of all distributions within `FITS_AS_WELL` of the best, in a sentence; empty where it is alone."""
     constant_product: ConstantProduct | None
     """None where learning_rate is not in the model."""
     notes: tuple[str, ...]
     """What to keep in mind, a sentence each."""
     answer: str
-    """The law in a line, or why there is none."""
+    """The law in a line, with `fit_as_well` after it, or why there is none."""
 
     @property
     def estimated(self) -> bool:
@@ -297,6 +310,9 @@ def accelerated_failure_time_of(
     notes = list(design.notes)
     if event.sum() < 5 * parameters:
         notes.append(f"{event.sum()} divergences for {parameters} numbers are few, so the intervals are rough.")
+    exponents = _exponents([design.terms[at] for at in shown], places, fits, small)
+    fit_as_well = _fit_as_well(exponents, confidence=confidence)
+    law = _law(time_ratios, best, trials=len(event), events=int(event.sum()), divergence=divergence)
     return AcceleratedFailureTime(
         distribution=best.distribution,
         time_ratios=time_ratios,
@@ -316,9 +332,11 @@ def accelerated_failure_time_of(
                 "scale": [fit.scale for fit in fits],
             }
         ),
+        exponents=exponents,
+        fit_as_well=fit_as_well,
         constant_product=_constant_product(time_ratios, small, divergence),
         notes=tuple(notes),
-        answer=_law(time_ratios, best, trials=len(event), events=int(event.sum()), divergence=divergence),
+        answer=f"{law} {fit_as_well}".rstrip(),
         **about,
     )
 
@@ -354,6 +372,8 @@ def _nothing(
         log_likelihood=nan,
         akaike=nan,
         alternatives=pd.DataFrame(columns=["distribution", "log_likelihood", "akaike", "scale"]),
+        exponents=pd.DataFrame(columns=list(EXPONENTS)),
+        fit_as_well="",
         constant_product=product if LEARNING_RATE in about["axes"] else None,
         notes=notes,
         answer=reason,
@@ -487,6 +507,46 @@ def _law(time_ratios: pd.DataFrame, fit: _Fit, *, trials: int, events: int, dive
     ]
     law = f"steps to {divergence.words.reached} ~ {' '.join(powers)}, " if powers else "Time ratios, "
     return f"{law}with {fit.distribution} scatter of {fit.scale:.2g} in its logarithm ({events} of {trials} diverged)."
+
+
+def _exponents(
+    terms: Sequence[Term], places: npt.NDArray[np.intp], fits: Sequence[_Fit], small: SmallSample
+) -> pd.DataFrame:
+    """The table `exponents` of a law.
+
+    Args:
+        terms: Those with a row.
+        places: Of their coefficients, in each of the fits.
+        fits: The best one first; all have as many parameters.
+        small: What intervals are made with.
+    """
+    rows = []
+    for fit in fits:
+        for term, at in zip(terms, places, strict=True):
+            exponent = float(fit.slopes[at])
+            if term.kind == "doubling" and math.isfinite(exponent):
+                width = small.width(math.sqrt(fit.covariance[at, at]))
+                above = 2 * (fits[0].top.value - fit.top.value)
+                rows.append((fit.distribution, above, term.axis, exponent, exponent - width, exponent + width))
+    return pd.DataFrame(rows, columns=list(EXPONENTS))
+
+
+def _fit_as_well(exponents: pd.DataFrame, *, confidence: float) -> str:
+    alike = exponents[exponents["akaike_above"] <= FITS_AS_WELL]
+    if alike["distribution"].nunique() < 2:
+        return ""
+    told = []
+    for distribution, rows in alike.groupby("distribution", sort=False):
+        above = rows["akaike_above"].iloc[0]
+        powers = " ".join(
+            f"{row['axis']}^{row['exponent']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+            for row in rows.to_dict("records")
+        )
+        told.append(f"{distribution}, {f'{above:.1f} above, ' if above else ''}{powers}")
+    return (
+        f"Distributions with substantial support, by Akaike's criterion within {FITS_AS_WELL:g} of the best "
+        f"({confidence:.0%} intervals): {'; '.join(told)}."
+    )
 
 
 def _answer(term: Term, row: dict[str, Any], *, confidence: float, divergence: Divergence) -> str:

@@ -277,13 +277,30 @@ def _law(found: Findings) -> Section:
         caption=f"Accelerated failure time model, {law.distribution} times, {law.confidence:.0%} intervals.",
         folded=True,
     )
+    by_distribution = Table(
+        columns=("distribution", "information criterion above the best", "axis", "exponent", "interval"),
+        rows=tuple(
+            (
+                str(row["distribution"]),
+                _number(row["akaike_above"]),
+                str(row["axis"]),
+                _number(row["exponent"]),
+                _interval(row["low"], row["high"]),
+            )
+            for row in law.exponents.to_dict("records")
+        ),
+        numeric=frozenset({1, 3, 4}),
+        caption=f"Exponents by the distribution of the times, the one that fits best first. {law.fit_as_well}".rstrip(),
+        folded=True,
+    )
+    tables = (table, *((by_distribution,) if by_distribution.rows else ())) if rows else ()
     drawings = (scaling_figure(found.scaling),) if rows else ()
     return Section(
         title=f"How {law.divergence.words.time} scales",
         anchor="law",
         sentences=tuple(sentences if rows else filter(None, (*sentences, law.answer, found.scaling.left_out))),
         drawings=drawings,
-        tables=(table,) if rows else (),
+        tables=tables,
     )
 
 

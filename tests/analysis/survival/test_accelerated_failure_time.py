@@ -139,6 +139,53 @@ def test_the_best_distribution_is_the_one_with_the_smallest_criterion() -> None:
     assert model.alternatives["akaike"].is_monotonic_increasing
 
 
+def test_exponents_under_every_distribution_are_those_of_r_with_the_interval_of_few_divergences() -> None:
+    model = accelerated_failure_time(trials())
+    q = 3
+    width = student.ppf(0.975, model.events - q) * math.sqrt(model.events / (model.events - q))
+    best = max(log_likelihood for _, _, log_likelihood in R_INTERVAL.values())
+    for name, (coefficients, errors, log_likelihood) in R_INTERVAL.items():
+        own = model.exponents[model.exponents["distribution"] == name]
+        assert own["axis"].tolist() == ["learning_rate", "units"]
+        assert own["exponent"].tolist() == pytest.approx(coefficients[1:-1], rel=1e-5)
+        assert (own["high"] - own["exponent"]).tolist() == pytest.approx([width * e for e in errors[1:-1]], rel=1e-5)
+        assert (own["exponent"] - own["low"]).tolist() == pytest.approx([width * e for e in errors[1:-1]], rel=1e-5)
+        assert own["akaike_above"].tolist() == pytest.approx([2 * (best - log_likelihood)] * 2, abs=1e-6)
+
+
+def test_a_distribution_that_fits_far_better_than_the_others_is_told_alone() -> None:
+    # By R the second best has a criterion that is 5.5 higher.
+    model = accelerated_failure_time(trials())
+    assert model.fit_as_well == ""
+    assert model.answer.endswith("diverged).")
+
+
+def test_the_exponents_of_all_distributions_that_fit_about_as_well_are_told() -> None:
+    several = set()
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        rate = np.exp(rng.uniform(-8, -4, 50))
+        table = results_table(1 + 10 * (0.002 / rate) * np.exp(0.3 * rng.logistic(size=50)), learning_rate=rate)
+        model = accelerated_failure_time(table)
+        alone = {name: accelerated_failure_time(table, distribution=name) for name in DISTRIBUTIONS}
+        least = min(one.akaike for one in alone.values())
+        alike = {name: one for name, one in alone.items() if one.akaike <= least + 2}
+        several.add(len(alike) > 1)
+        assert (model.fit_as_well != "") == (len(alike) > 1)
+        assert model.answer.endswith(model.fit_as_well)
+        for name, one in alone.items():
+            row = one.time_ratios.iloc[0]
+            interval = f"({row['exponent_low']:.2f} to {row['exponent_high']:.2f})"
+            told = f"learning_rate^{row['exponent']:.2f} {interval}" in _part_of(model.fit_as_well, name)
+            assert told == (len(alike) > 1 and name in alike)
+    assert several == {True, False}
+
+
+def _part_of(sentence: str, distribution: str) -> str:
+    parts = sentence.partition("intervals): ")[2].split("; ")
+    return next((part for part in parts if part.startswith(f"{distribution}, ")), "")
+
+
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 def test_the_likelihood_is_that_of_its_distribution(distribution: Distribution) -> None:
     scatter = {
