@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from study.models.onset import ModelOnset
 from study.models.settings import inner_optimizer, learning_rate_of
 from study.models.state import weights_of
 from study.models.step import Event
+from study.models.traced import traced
 from study.models.walk import Walk
 from study.models.walk.update import put_back, without_optional
 
@@ -154,7 +156,7 @@ def _stays_finite(model: keras.Model, batch: Any, *, with_optimizer: bool) -> bo
         with_optimizer: Whether the optimizer's own numbers have to be finite too.
     """
     model.reset_metrics()
-    logs = tf.function(lambda: model.train_step(batch))()
+    logs = traced(partial(model.train_step, batch), autograph=True)()
     losses = [float(value) for name, value in logs.items() if name == "loss" or name.endswith("_loss")]
     after = [*weights_of(model), *(_of_optimizer(model) if with_optimizer else ())]
     weights = all(bool(tf.reduce_all(tf.math.is_finite(variable.value))) for variable in after)

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from study.models.moment import Batch
+from study.models.traced import traced
 from study.models.walk import cells
 from study.models.walk.hooks import BETWEEN, Function, Hooks
 from study.models.walk.place import Call, Named
@@ -51,7 +52,7 @@ class UpdateSizes:
         self.model = model
         self._execute = self._sizes
         if not model.run_eagerly:
-            self._execute = tf.function(self._sizes, reduce_retracing=True, autograph=False)
+            self._execute = traced(self._sizes)
 
     def of(self, batch: Batch) -> Sizes:
         """Do an update on a batch.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeAlias
 
 import tensorflow as tf
@@ -19,6 +18,7 @@ from keras import Model
 from study.models.finiteness import any_not_finite
 from study.models.moment import Batch, Moment, Variable, now
 from study.models.state import trained_state, weights_of
+from study.models.traced import traced
 from study.trial.anatomy import AFTER, AT, BEFORE, LAST
 
 Tensor: TypeAlias = Any
@@ -86,9 +86,7 @@ class WatchedStep:
         self._state: list[Variable] | None = None
         self._execute = self._updates
         if not model.run_eagerly:
-            # TensorFlow counts traces by a function's code, and would warn of the fifth model of a process: a partial
-            # function has no code, and counts by itself.
-            self._execute = tf.function(partial(self._updates), reduce_retracing=True, autograph=False)
+            self._execute = traced(self._updates)
 
     def start_over(self) -> None:
         """Count from the first update again, for another training of the same compiled model."""
@@ -153,8 +151,8 @@ class WatchedStep:
         Layers and the optimizer may be built while it is traced. Keras's function keeps the trace, so that the
         watched one does not trace it again.
         """
-        traced = tf.function(lambda batches: self.original(iter([batches.get_next()])))
-        return trained_state(self.model, of_graph=traced.get_concrete_function(iterator).graph.variables)
+        update = tf.function(lambda batches: self.original(iter([batches.get_next()])))
+        return trained_state(self.model, of_graph=update.get_concrete_function(iterator).graph.variables)
 
     def _updates(self, iterator: Any) -> tuple[Tensor, Any, Tensor]:
         """Updates until `steps_per_execution`, the end of the data or an event.
