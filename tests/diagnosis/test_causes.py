@@ -136,3 +136,44 @@ def test_no_setting_of_the_optimizer_is_tried_against_what_happens_before_any_st
     case = replace(CASES["unbounded_recurrence"], onset=onset(phase, "cell_state", update=1, layer="lstm"))
     (found,) = [finding for cause in CAUSES if cause.id == "unbounded_recurrence" and (finding := cause.examine(case))]
     assert any(remedy.id in ("learning_rate", "clipnorm") for remedy in found.remedies) is helps
+
+
+AT_ONCE = replace(
+    CASES["exploding_gradient"],
+    loss=(0.7, float("nan")),
+    onset=onset(
+        "backward", "gradient of lstm/output_sum", update=1, value="-inf", operands={"upstream gradient": 1e30}
+    ),
+)
+TAME_RELU = replace(RELU, growth=1.0, largest=3.0)
+
+
+@pytest.mark.parametrize(
+    ("case", "remedies"),
+    [
+        (AT_ONCE, ["initial_weights"]),
+        (replace(AT_ONCE, same_update={"smaller_weights": False}), []),
+        (replace(AT_ONCE, recurrent=(TAME_RELU,)), ["activation", "initial_weights", "normalisation"]),
+        (
+            replace(AT_ONCE, recurrent=(TAME_RELU,), same_update={"smaller_weights": True}),
+            ["initial_weights", "activation", "normalisation"],
+        ),
+        (
+            replace(AT_ONCE, recurrent=(TAME_RELU,), same_update={"bounded": False, "smaller_weights": True}),
+            ["initial_weights", "normalisation"],
+        ),
+        (replace(AT_ONCE, recurrent=(replace(TAME_RELU, bounded=True),)), ["initial_weights", "normalisation"]),
+    ],
+)
+def test_against_a_gradient_that_overflows_before_any_step_the_gain_is_made_smaller(
+    case: Case, remedies: list[str]
+) -> None:
+    (found,) = [finding for cause in CAUSES if cause.id == "exploding_gradient" and (finding := cause.examine(case))]
+    assert [remedy.id for remedy in found.remedies] == remedies
+
+
+def test_a_gradient_that_is_finite_in_the_first_update_can_be_clipped() -> None:
+    """What overflows there is the optimizer's square of it."""
+    case = replace(AT_ONCE, onset=replace(AT_ONCE.onset, phase="optimizer"))
+    (found,) = [finding for cause in CAUSES if cause.id == "exploding_gradient" and (finding := cause.examine(case))]
+    assert [remedy.id for remedy in found.remedies] == ["clipnorm", "learning_rate", "initial_weights"]

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from study.diagnosis.case import HUGE, Case
 from study.diagnosis.causes.base import Cause, Finding, operands
-from study.diagnosis.remedies import ClipNorm, LearningRate, Remedy, SmallerInitialWeights
+from study.diagnosis.remedies import (
+    BoundedActivation,
+    ClipNorm,
+    LearningRate,
+    Normalised,
+    Remedy,
+    SmallerInitialWeights,
+)
 
 
 class ExplodingGradient(Cause):
@@ -20,18 +27,38 @@ class ExplodingGradient(Cause):
         grown = any(abs(value) > HUGE for value in operands(case).values())
         if not grown:
             return None
-        remedies: list[Remedy] = [ClipNorm()]
-        if case.learning_rate is not None:
-            remedies.append(LearningRate(case.learning_rate, 1.0))
-        # A gradient that overflows before any step has a norm that is infinite, and no clipping makes it finite.
-        infinite_at_once = case.at_once and onset.phase == "backward"
-        remedies.insert(0 if infinite_at_once else len(remedies), SmallerInitialWeights())
+        evidence = [
+            f"the way forward was tame: no output of a layer was larger than {case.largest_output:.3g}",
+            f"the first number that is not finite is {onset.tensor}",
+        ]
+        if case.before_any_step:
+            evidence.append(
+                "it is so in update 1, before any step: no learning rate is too high for that, and a gradient whose "
+                "norm is infinite cannot be clipped"
+            )
+            remedies = _of_the_gain(case)
+        else:
+            remedies = [ClipNorm()]
+            remedies += [LearningRate(case.learning_rate, 1.0)] if case.learning_rate is not None else []
+            remedies.append(SmallerInitialWeights())
         return Finding(
             weight=0.86,
             sentence=f"The gradient grows on its way back until it overflows in {onset.layer or onset.tensor}.",
-            evidence=(
-                f"the way forward was tame: no output of a layer was larger than {case.largest_output:.3g}",
-                f"the first number that is not finite is {onset.tensor}",
-            ),
+            evidence=tuple(evidence),
             remedies=remedies,
         )
+
+
+def _of_the_gain(case: Case) -> list[Remedy]:
+    """What makes the factor smaller by which a gradient grows from layer to layer, or from timestep to timestep.
+
+    Those come first with which the same update was measured to stay finite; one with which it did not is left out.
+    """
+    gains: dict[str, Remedy] = {"smaller_weights": SmallerInitialWeights()}
+    if any(not layer.bounded for layer in case.recurrent):
+        gains = {"bounded": BoundedActivation(), **gains}
+    stays = {name: case.same_update.get(name) for name in gains}
+    remedies = [
+        gains[name] for name in sorted(gains, key=lambda name: stays[name] is not True) if stays[name] is not False
+    ]
+    return [*remedies, *((Normalised(),) if case.recurrent else ())]
