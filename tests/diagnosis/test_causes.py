@@ -174,6 +174,6 @@ def test_against_a_gradient_that_overflows_before_any_step_the_gain_is_made_smal
 
 def test_a_gradient_that_is_finite_in_the_first_update_can_be_clipped() -> None:
     """What overflows there is the optimizer's square of it."""
-    case = replace(AT_ONCE, onset=replace(AT_ONCE.onset, phase="optimizer"))
+    case = replace(AT_ONCE, onset=onset("optimizer", "dense/kernel", update=1, operands={"gradient": 1e30}))
     (found,) = [finding for cause in CAUSES if cause.id == "exploding_gradient" and (finding := cause.examine(case))]
     assert [remedy.id for remedy in found.remedies] == ["clipnorm", "learning_rate", "initial_weights"]
