@@ -26,7 +26,7 @@ import numpy as np
 import optuna
 import pandas as pd
 
-from study.analysis.boundary.time_model import FEWEST, Observed, TimeModel
+from study.analysis.boundary.time_model import Observed, TimeModel
 from study.report.figures.drawing import CYCLE, new_figure, styled
 from study.space.file import parse
 from study.space.samplers import build_sampler
@@ -93,12 +93,10 @@ class Truth:
         observed = Observed(
             points=self.encoded[places], updates=self.updates[places, seeds], diverged=self.diverged[places, seeds]
         )
-        stepped = observed.updates > 1
-        if stepped.sum() < FEWEST or not (observed.diverged & stepped).any() or observed.diverged.all():
+        if observed.diverged.all() or not observed.shows_a_boundary:
             return NOT_FITTED
-        model = TimeModel(observed, groups=columns_of(self.space).groups)
-        margin = model.margin(self.encoded, level=0.5, budget=self.space.updates)
-        return float(((margin.distance > 0) != self.above).mean())
+        distance = TimeModel(observed).distance(self.encoded, level=0.5, budget=self.space.updates)
+        return float(((distance > 0) != self.above).mean())
 
 
 def run(truth: Truth, sampler: str, *, seed: int) -> pd.DataFrame:

@@ -61,8 +61,8 @@ def boundary(
     found = contour(table, along=along, at=at, updates=updates, level=level)
     if found is None:
         raise UserError(
-            f"{name}: shows no boundary; that needs trials that diverged after a step, trials that survived, and a "
-            "numeric axis that varies"
+            f"{name}: shows no boundary; that needs four trials with a result, one that diverged, not all at the same "
+            "update, and a numeric axis that varies"
         )
     if out is not None:
         from study.report.figures.contour import contour_figure

@@ -46,7 +46,7 @@ def test_its_json_is_one_strict_object() -> None:
         ((RECORDED, "--at", "units"), "--at units: write it as axis=value"),
         ((RECORDED, "--out", "figure.pdf"), "--out figure.pdf: takes a file that ends in .png"),
         ((RECORDED, "--updates", "61"), "updates 61: takes 2 to 60, the budget of the study"),
-        (("recorded:mre",), "recorded:mre: shows no boundary; that needs trials that diverged after a step"),
+        (("recorded:mre",), "recorded:mre: shows no boundary; that needs four trials with a result"),
     ],
 )
 def test_what_it_cannot_do_is_a_sentence(arguments: tuple[str, ...], sentence: str) -> None:

@@ -66,7 +66,7 @@ def test_trials_gather_where_the_boundary_is_told_from() -> None:
     assert model is not None
     # 59 steps at 0.1 / 59, where 60 updates end.
     places = np.linspace(0, 1, 2001)[:, np.newaxis]
-    inside = model.margin(places, level=0.5, budget=BUDGET).distance > 0
+    inside = model.distance(places, level=0.5, budget=BUDGET) > 0
     crossing = 1e-4 * 1000 ** float(places[np.argmax(inside), 0])
     assert crossing == pytest.approx(0.1 / 59, rel=0.25)
     later = [trial.params["learning_rate"] for trial in study.trials[8:]]
@@ -78,7 +78,7 @@ def test_the_level_moves_the_contour_that_is_sought() -> None:
     model = sampler(space).model(swept(space, 24, points=8))
     assert model is not None
     places = np.linspace(0, 1, 501)[:, np.newaxis]
-    crossings = [int(np.argmax(model.margin(places, level=p, budget=BUDGET).distance > 0)) for p in (0.1, 0.5, 0.9)]
+    crossings = [int(np.argmax(model.distance(places, level=p, budget=BUDGET) > 0)) for p in (0.1, 0.5, 0.9)]
     assert crossings == sorted(crossings)
     assert len(set(crossings)) == 3
 
@@ -128,6 +128,19 @@ def test_it_is_done_when_the_contour_is_known_to_the_width_asked_for() -> None:
     assert sampler(space, points=8, width=unsure + 0.01).is_done(study)
     assert not sampler(space, points=8, width=max(unsure - 0.01, 0.0)).is_done(study)
     assert not sampler(space, points=8).is_done(study)
+
+
+def test_where_no_time_is_to_be_had_trials_gather_by_their_outcomes() -> None:
+    space = parse(ONE_AXIS)
+    study = optuna.create_study(sampler=sampler(space, points=8))
+    for _ in range(32):
+        trial = study.ask()
+        died = float(space.suggest(trial)["learning_rate"]) > 0.01  # type: ignore[arg-type]
+        trial.set_user_attr("outcome", "diverged" if died else "survived")
+        study.tell(trial, 1 if died else BUDGET)
+    later = [trial.params["learning_rate"] for trial in study.trials[8:]]
+    # A uniform draw has 32% within a factor of 3 to either side.
+    assert np.mean([0.01 / 3 < value < 0.03 for value in later]) > 0.6
 
 
 def test_while_nothing_has_diverged_it_stays_with_sobol() -> None:

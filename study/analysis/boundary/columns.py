@@ -24,20 +24,30 @@ class Numbers:
         low: Smallest value.
         high: Largest one.
         log: Whether equal ratios are equal distances.
+        optional: Whether it is absent or unset in some configurations, which then have a second column of their own.
     """
 
     low: float
     high: float
     log: bool = False
+    optional: bool = False
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return 2 if self.optional else 1
 
     def columns(self, value: AxisValue) -> list[float]:
-        """The middle where the axis is absent or unset."""
-        if value is None or isinstance(value, str):
-            return [0.5]
-        low, high, given = self.low, self.high, float(value)
+        """Where the axis is absent or unset: in the middle, and apart from every number by the second column."""
+        missing = value is None or isinstance(value, str)
+        place = 0.5 if missing else self._place(float(str(value)))
+        return [place, float(missing)] if self.optional else [place]
+
+    def _place(self, value: float) -> float:
+        low, high = self.low, self.high
         if self.log:
-            low, high, given = math.log(low), math.log(high), math.log(given)
-        return [0.5 if high == low else (given - low) / (high - low)]
+            low, high, value = math.log(low), math.log(high), math.log(value)
+        return 0.5 if high == low else (value - low) / (high - low)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +55,11 @@ class Categories:
     """An axis of choices: a column for each."""
 
     values: tuple[AxisValue, ...]
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return len(self.values)
 
     def columns(self, value: AxisValue) -> list[float]:
         """All 0 where the axis is absent."""
@@ -60,11 +75,6 @@ class Columns:
 
     axes: Mapping[str, Encoded]
 
-    @property
-    def groups(self) -> list[int]:
-        """Number of columns of each axis."""
-        return [len(axis.values) if isinstance(axis, Categories) else 1 for axis in self.axes.values()]
-
     def encode(self, points: Sequence[Mapping[str, AxisValue]]) -> Floats:
         """Shape (points, columns).
 
@@ -72,4 +82,4 @@ class Columns:
             points: Values by axis; one that does not exist in a configuration is left out.
         """
         rows = [[one for name, axis in self.axes.items() for one in axis.columns(point.get(name))] for point in points]
-        return np.asarray(rows, dtype=float).reshape(len(points), sum(self.groups))
+        return np.asarray(rows, dtype=float).reshape(len(points), sum(axis.width for axis in self.axes.values()))

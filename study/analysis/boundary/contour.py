@@ -19,10 +19,11 @@ from study.analysis.boundary.columns import Numbers
 from study.analysis.boundary.gaussian_process import Floats
 from study.analysis.boundary.selection import select
 from study.analysis.boundary.time_surface import Point, TimeSurface, time_surface
+from study.analysis.predictors import Booleans
 from study.analysis.table import event_of
 from study.analysis.table_axes import axes_of, axis_of
 from study.analysis.wording import count
-from study.trial.axes import AxisValue, as_text
+from study.trial.axes import BUDGET_COLUMN, NONE, AxisValue, as_text
 from study.trial.divergence import Divergence
 from study.trial.errors import UserError
 
@@ -46,8 +47,11 @@ class Crossing:
         beside: Value of the second axis; None where there is none.
         status: `inside`: among the values tried. `everywhere`: P is above the level at all of them. `nowhere`: below.
         value: In the axis's own units; None unless `inside`.
-        low: Lower end of the 95% interval, pointwise; None where it leaves the values tried, or there is no crossing.
+        low: Lower end of the 95% interval, pointwise: of all values at which P may have the level. None where it leaves
+            the values tried, or there is none.
         high: Upper end, likewise.
+        unsure: Whether there is an interval; without one, P is known to be on one side at all values tried.
+        others: How many more crossings there are along the axis, whose sides are known less well.
     """
 
     beside: float | None
@@ -55,6 +59,8 @@ class Crossing:
     value: float | None = None
     low: float | None = None
     high: float | None = None
+    unsure: bool = False
+    others: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +129,7 @@ class Contour:
     @property
     def words(self) -> str:
         """The answer in a sentence."""
-        where = f" ({self.where})" if self.where else ""
+        where = f", {self.where}" if self.where else ""
         counts = f"{count(self.trials, 'trial')}, {self.diverged} diverged"
         if len(self.along) == 1:
             return f"{self.what} {self.told(self.crossings[0])}{where}; {counts}."
@@ -132,20 +138,23 @@ class Contour:
     def told(self, crossing: Crossing) -> str:
         """A crossing in words."""
         axis = self.along[0]
+        ends = [None if end is None else f"{end:.3g}" for end in (crossing.low, crossing.high)]
+        reach = f"95% interval {ends[0] or 'below the values tried'} to {ends[1] or 'above the values tried'}"
         if crossing.value is None:
             side = "above" if crossing.status == "everywhere" else "below"
-            return f"is not met along {axis}: P is {side} it at all values tried"
-        ends = [None if end is None else f"{end:.3g}" for end in (crossing.low, crossing.high)]
-        reach = f"{ends[0] or 'below the values tried'} to {ends[1] or 'above the values tried'}"
-        return f"at {axis} = {crossing.value:.3g} (95% interval {reach})"
+            words = f"is not met along {axis}: P is {side} it at all values tried"
+            return f"{words}, but that is not sure ({reach})" if crossing.unsure else words
+        others = f"; {count(crossing.others, 'other crossing')} less well known" if crossing.others else ""
+        return f"at {axis} = {crossing.value:.3g} ({reach}{others})"
 
     def cells(self, crossing: Crossing) -> tuple[str, str]:
         """A crossing as two cells of a table: value and interval."""
-        if crossing.value is None:
-            return ("P above it everywhere" if crossing.status == "everywhere" else "P below it everywhere"), ""
         low = "..." if crossing.low is None else f"{crossing.low:.3g}"
         high = "..." if crossing.high is None else f"{crossing.high:.3g}"
-        return f"{crossing.value:.3g}", f"{low} to {high}"
+        interval = f"{low} to {high}" if crossing.unsure else ""
+        if crossing.value is None:
+            return ("P above it everywhere" if crossing.status == "everywhere" else "P below it everywhere"), interval
+        return f"{crossing.value:.3g}", interval
 
     def as_dict(self) -> dict[str, Any]:
         """For strict JSON."""
@@ -196,6 +205,10 @@ def contour(
         >>> contour(load("recorded:lr_by_units"), along=["learning_rate"], at={"units": 16}, updates=30).words
     """
     at = dict(at or {})
+    if BUDGET_COLUMN in (*along, *at):
+        raise UserError(
+            f"{BUDGET_COLUMN}: is no axis of a boundary; its times tell every budget, which is stated as the updates"
+        )
     if len(along) > 2:
         raise UserError(f"along {', '.join(along)}: takes one axis or two")
     for axis in along:
@@ -205,19 +218,16 @@ def contour(
     if surface is None:
         return None
     wanted = surface.budget if updates is None else updates
-    if not 2 <= wanted <= surface.budget:
-        raise UserError(f"updates {updates}: takes 2 to {surface.budget}, the budget of the study")
+    least = min(2, surface.budget)
+    if not least <= wanted <= surface.budget:
+        raise UserError(f"updates {updates}: takes {least} to {surface.budget}, the budget of the study")
     if stray := next((axis for axis in along if axis not in surface.columns.axes), None):
         raise UserError(f"along {stray}: has one value in all trials, so there is no boundary along it")
     axes = tuple(along) or tuple(axis for axis in surface.numeric if axis not in at)[:2]
     if not axes:
         return None
-    stated = {
-        axis: float(str(value)) if isinstance(surface.columns.axes[axis], Numbers) else as_text(value)
-        for axis, value in at.items()
-        if axis in surface.columns.axes
-    }
-    held = {axis: surface.usual(axis) for axis in surface.columns.axes if axis not in axes and axis not in stated}
+    stated = {axis: _stated(surface, axis, value) for axis, value in at.items() if axis in surface.columns.axes}
+    held = surface.held(stated, along=axes)
     search = _Search(surface, axes=axes, base={**held, **stated}, level=level, updates=wanted)
     probability, inside = search.on_grid()
     return Contour(
@@ -242,11 +252,10 @@ def contours(table: pd.DataFrame) -> tuple[Contour, ...]:
     surface = time_surface(table)
     if surface is None or not surface.numeric:
         return ()
-    budgets = sorted({max(2, surface.budget // part) for part in (4, 2, 1)} - {1})
+    budgets = sorted({max(min(2, surface.budget), surface.budget // part) for part in (4, 2, 1)})
     found = [
         contour(table, updates=budget, surface=surface, next_trials=3 if budget == surface.budget else 0)
         for budget in budgets
-        if budget <= surface.budget
     ]
     return tuple(one for one in found if one is not None)
 
@@ -262,11 +271,12 @@ class _Search:
         """Values of an axis, evenly spaced on its scale from the smallest to the largest one tried."""
         return self._surface.line(axis, np.linspace(0, 1, points))
 
-    def _margin_along(self, beside: Point) -> tuple[Floats, Floats, Floats]:
+    def _along(self, beside: Point) -> tuple[Floats, Floats, Floats]:
+        """Values along the first axis, the distance from the contour and the probability of being inside there."""
         values = self.values(self._axes[0], STEPS)
         points = [{**self._base, **beside, self._axes[0]: float(value)} for value in values]
-        margin = self._surface.model.margin(self._surface.encode(points), level=self._level, budget=self._updates)
-        return values, margin.distance, margin.inside()
+        forecast = self._surface.model.forecast(self._surface.encode(points), budget=self._updates)
+        return values, forecast.distance(self._level), forecast.inside(self._level)
 
     def crossings(self) -> tuple[Crossing, ...]:
         """Along the first axis, at some values of the second."""
@@ -279,25 +289,31 @@ class _Search:
         return tuple(self._crossing({second: float(value)}, float(value)) for value in values)
 
     def _crossing(self, beside: Point, value: float | None) -> Crossing:
-        values, distance, inside = self._margin_along(beside)
+        values, distance, inside = self._along(beside)
+        unsure = (inside > UNSURE[0]) & (inside < UNSURE[1])
         changes = np.flatnonzero((distance[1:] > 0) != (distance[:-1] > 0))
         if not len(changes):
-            return Crossing(beside=value, status="everywhere" if distance[0] > 0 else "nowhere")
+            low, high = (
+                _reach(values, unsure, np.flatnonzero(unsure)[[0, -1]].tolist()) if unsure.any() else (None, None)
+            )
+            return Crossing(
+                beside=value,
+                status="everywhere" if distance[0] > 0 else "nowhere",
+                low=low,
+                high=high,
+                unsure=bool(unsure.any()),
+            )
         # Of several, the one that is known best: where the distance changes fastest for what is not known of it.
         place = int(changes[np.argmax(np.abs(np.diff(inside))[changes])])
-        unsure = (inside > UNSURE[0]) & (inside < UNSURE[1])
-        first = place
-        while first > 0 and unsure[first]:
-            first -= 1
-        last = place + 1
-        while last < STEPS - 1 and unsure[last]:
-            last += 1
+        low, high = _reach(values, unsure, [place, place + 1])
         return Crossing(
             beside=value,
             status="inside",
             value=float((values[place] + values[place + 1]) / 2),
-            low=None if unsure[first] else float(values[first]),
-            high=None if unsure[last] else float(values[last]),
+            low=low,
+            high=high,
+            unsure=True,
+            others=len(changes) - 1,
         )
 
     def on_grid(self) -> tuple[Floats, Floats]:
@@ -309,8 +325,8 @@ class _Search:
             for place in zip(*(one.ravel() for one in mesh), strict=True)
         ]
         encoded, model = self._surface.encode(points), self._surface.model
-        probability = model.probability(encoded, budget=self._updates)
-        inside = model.margin(encoded, level=self._level, budget=self._updates).inside()
+        forecast = model.forecast(encoded, budget=self._updates)
+        probability, inside = forecast.probability(), forecast.inside(self._level)
         return probability.reshape(mesh[0].shape), inside.reshape(mesh[0].shape)
 
     def next_trials(self, number: int) -> tuple[NextTrial, ...]:
@@ -326,8 +342,8 @@ class _Search:
             values = acquisition.values(model, encoded, references=references, pending=encoded[chosen])
             values[chosen] = -np.inf
             chosen.append(int(np.argmax(values)))
-        probability = model.probability(encoded[chosen], budget=self._updates)
-        updates = model.forecast(encoded[chosen], budget=self._updates).expected_updates()
+        forecast = model.forecast(encoded[chosen], budget=self._updates)
+        probability, updates = forecast.probability(), forecast.expected_updates()
         columns = axes_of(surface.trials).columns
         return tuple(
             NextTrial(
@@ -337,6 +353,23 @@ class _Search:
             )
             for place, p, u in zip(chosen, probability, updates, strict=True)
         )
+
+
+def _reach(values: Floats, unsure: Booleans, ends: Sequence[int]) -> tuple[float | None, float | None]:
+    """The ends of the stretch around some places in which the side is not known; None where it has no end."""
+    first, last = ends
+    while first > 0 and unsure[first]:
+        first -= 1
+    while last < len(values) - 1 and unsure[last]:
+        last += 1
+    return None if unsure[first] else float(values[first]), None if unsure[last] else float(values[last])
+
+
+def _stated(surface: TimeSurface, axis: str, value: AxisValue) -> AxisValue:
+    text = as_text(value)
+    if not isinstance(surface.columns.axes[axis], Numbers):
+        return text
+    return None if text == NONE else float(text)
 
 
 def _short(value: AxisValue) -> str:

@@ -14,7 +14,6 @@ approximation for two classes only and no censoring for regression.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,13 +58,9 @@ class Hyperparameters:
     noise: Floats
 
 
-def kernel_of(groups: Sequence[int]) -> Kernel:
-    """A level, a plane, and what deviates from it: a Matern kernel (nu 5/2) with a length for each group of columns.
-
-    Args:
-        groups: Number of columns of each axis; the columns of a category share a length.
-    """
-    lengths = np.ones(sum(groups))
+def kernel_of(columns: int) -> Kernel:
+    """A level, a plane, and what deviates from it: a Matern kernel (nu 5/2) with a length for each column."""
+    lengths = np.ones(columns)
     level = ConstantKernel(LEVEL_DEVIATION**2, "fixed")
     plane = ConstantKernel(1.0, (1e-3, 1e3)) * DotProduct(sigma_0=0.0, sigma_0_bounds="fixed")
     rest = ConstantKernel(1.0, (1e-3, 1e2)) * Matern(length_scale=lengths, length_scale_bounds=(0.1, 30.0), nu=2.5)
@@ -123,10 +118,10 @@ class CensoredGaussianProcess:
         points: The trials' axes as columns, each about as wide as 1; shape (trials, columns).
         low: Logarithm of the time that a trial's time is known to be above; -inf where nothing is known.
         high: Logarithm of the time that it is known not to be above; inf where it is right-censored.
-        groups: See `kernel_of`.
         start: Where to look for hyperparameters first; those of a fit to fewer trials are a good place.
         iterations: Of that search; 0 takes `start` as it is.
         sites: Where to begin: those of a fit to the first of these trials, in their order.
+        scatter: Where it is no unknown: the same deviation everywhere.
 
     Attributes:
         hyperparameters: Those found.
@@ -138,18 +133,21 @@ class CensoredGaussianProcess:
         *,
         low: Floats,
         high: Floats,
-        groups: Sequence[int],
         start: Hyperparameters | None = None,
         iterations: int = 30,
         sites: Sites | None = None,
+        scatter: float | None = None,
     ) -> None:
         assert len(points) == len(low) == len(high)
         assert (low < high).all()
         self.points, self._low, self._high = points, low, high
         self._middle = _middle(low, high)
-        self._kernel = kernel_of(groups)
+        self._given = scatter
         columns = points.shape[1]
-        first = start or Hyperparameters(kernel=self._kernel.theta, noise=np.append(np.log(SCATTER), np.zeros(columns)))
+        self._kernel = kernel_of(columns)
+        first = start or Hyperparameters(
+            kernel=self._kernel.theta, noise=np.append(np.log(scatter or SCATTER), np.zeros(columns))
+        )
         self._guess: Floats | None = None
         self.hyperparameters = self._search(first, iterations) if iterations else first
         self._kernel = self._kernel.clone_with_theta(self.hyperparameters.kernel)
@@ -158,6 +156,27 @@ class CensoredGaussianProcess:
     def scatter(self, points: Floats) -> Floats:
         """The deviation of log time around f, between seeds of one configuration; (points,)."""
         return _scatter(points, self.hyperparameters.noise)
+
+    def scatter_deviation(self, points: Floats) -> Floats:
+        """Of what is known of the logarithm of the scatter, (points,); 0 where the scatter is given.
+
+        A number that is seen tells 2 of the logarithm of its normal deviation (its Fisher information), one that is
+        censored is taken to tell nothing.
+        """
+        if self._given is not None:
+            return np.zeros(len(points))
+        columns = points.shape[1]
+        seen = _noise_columns(self.points[np.isfinite(self._high)])
+        prior = np.diag(np.repeat([SCATTER_DEVIATION, SLOPE_DEVIATION], [1, columns]) ** -2.0)
+        asked = _noise_columns(points)
+        variance = np.einsum("ij,ij->i", asked, np.linalg.solve(prior + 2 * seen.T @ seen, asked.T).T)
+        deviation: Floats = np.sqrt(variance)
+        return deviation
+
+    def left_out(self) -> tuple[Floats, Floats]:
+        """Mean and deviation of f at each trial, as all others tell it; both (trials,)."""
+        mean, variance = _without_own(self._posterior)
+        return mean, np.sqrt(variance)
 
     @property
     def sites(self) -> Sites:
@@ -202,9 +221,8 @@ class CensoredGaussianProcess:
         begun = Sites(precision=np.pad(known.precision, (0, missing)), pull=np.pad(known.pull, (0, missing)))
         posterior = self._moments(begun, covariance)
         for _ in range(SWEEPS):
-            sites, variance, mean = posterior.sites, posterior.variance, posterior.mean
-            without = 1 / np.maximum(1 / variance - sites.precision, 1e-9)
-            centre = without * (mean / variance - sites.pull)
+            sites, mean = posterior.sites, posterior.mean
+            centre, without = _without_own(posterior)
             found = derivatives(centre, low=self._low, high=self._high, noise=np.hypot(noise, np.sqrt(without)))
             share = np.maximum(1 - without * found.curvature, 1e-6)
             precision = sites.precision + DAMPING * (found.curvature / share - sites.precision)
@@ -269,27 +287,36 @@ class CensoredGaussianProcess:
         return weights, f, likelihood, float(likelihood.value.sum() - 0.5 * weights @ (f - self._middle))
 
     def _search(self, first: Hyperparameters, iterations: int) -> Hyperparameters:
-        columns = self.points.shape[1]
-        bounds = [*self._kernel.bounds, (np.log(0.02), np.log(3.0)), *[(-3.0, 3.0)] * columns]
-        start = np.clip([*first.kernel, *first.noise], *np.transpose(bounds))
-        count = len(first.kernel)
-
-        def objective(values: Floats) -> tuple[float, Floats]:
-            try:
-                evidence, slope = self._evidence(values)
-            except np.linalg.LinAlgError:
-                return 1e10, np.zeros_like(values)
-            pull = (values - usual) / deviations
-            return -evidence + 0.5 * float(pull @ pull), -slope + pull / deviations
-
+        columns, count = self.points.shape[1], len(first.kernel)
         usual = np.concatenate([np.zeros(count), [np.log(SCATTER)], np.zeros(columns)])
         deviations = np.repeat([KERNEL_DEVIATION, SCATTER_DEVIATION, SLOPE_DEVIATION], [count, 1, columns])
+        bounds = np.array([*self._kernel.bounds, (np.log(0.02), np.log(3.0)), *[(-3.0, 3.0)] * columns])
+        # Of a given scatter there is nothing to look for.
+        free = slice(count if self._given is not None else None)
+        start = np.concatenate([first.kernel, first.noise])
+        start[free] = np.clip(start[free], *bounds[free].T)
+
+        def objective(values: Floats) -> tuple[float, Floats]:
+            everything = np.concatenate([values, start[len(values) :]])
+            try:
+                evidence, slope = self._evidence(everything)
+            except np.linalg.LinAlgError:
+                return 1e10, np.zeros_like(values)
+            pull = (values - usual[free]) / deviations[free]
+            return -evidence + 0.5 * float(pull @ pull), -slope[free] + pull / deviations[free]
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             found = minimize(
-                objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": iterations}
+                objective,
+                start[free],
+                jac=True,
+                method="L-BFGS-B",
+                bounds=bounds[free],
+                options={"maxiter": iterations},
             )
-        return Hyperparameters(kernel=found.x[:count], noise=found.x[count:])
+        start[free] = found.x
+        return Hyperparameters(kernel=start[:count], noise=start[count:])
 
     def _evidence(self, values: Floats) -> tuple[float, Floats]:
         """Log evidence and its slope in the logarithms of the hyperparameters: algorithm 5.1."""
@@ -314,6 +341,13 @@ class CensoredGaussianProcess:
         each = each + (covariance @ d) * likelihood.first_by_noise
         noise = _noise_columns(self.points).T @ each
         return mode.evidence, np.append(explicit + implicit, noise)
+
+
+def _without_own(posterior: _Posterior) -> tuple[Floats, Floats]:
+    """Mean and variance of f at each trial without its own likelihood: the cavity of expectation propagation."""
+    sites = posterior.sites
+    variance = 1 / np.maximum(1 / posterior.variance - sites.precision, 1e-9)
+    return variance * (posterior.mean / posterior.variance - sites.pull), variance
 
 
 def _noise_columns(points: Floats) -> Floats:

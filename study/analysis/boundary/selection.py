@@ -23,7 +23,7 @@ from study.analysis.predictors import (
 from study.analysis.table import event_of
 from study.analysis.table_axes import axes_of, axis_of
 from study.analysis.wording import count
-from study.trial.axes import NONE, Axis, AxisValue, as_text
+from study.trial.axes import NONE, SEED, Axis, AxisValue, as_text
 from study.trial.divergence import Divergence
 from study.trial.errors import UserError
 
@@ -136,6 +136,8 @@ def select(table: pd.DataFrame, *, axes: tuple[str, ...], at: Mapping[str, AxisV
         axis_of(table, axis, numeric=True)
     numeric = {axis for axis in at if axis_of(table, axis).is_numeric}
     for axis in at:
+        if axis == SEED:
+            raise UserError(f"at {axis}={as_text(at[axis])}: a boundary is over seeds, so none can be held")
         if axis in axes:
             raise UserError(f"at {axis}={as_text(at[axis])}: the boundary runs along {axis}, so it cannot be held")
     if len(set(axes)) < len(axes):

@@ -1,31 +1,37 @@
 """`TimeModel`: when a trial goes to NaN, anywhere in a space, from the trials that there are.
 
-Two parts, since there are two ways to NaN. At update 1 the initial weights and the data decide, before any step: a
-logistic regression gives that probability. Later the steps decide: the logarithm of their number to NaN is a Gaussian
-process over the space, right-censored where a trial survived (`study.analysis.boundary.gaussian_process`). Together
-they give P(NaN within any budget), and the contour on which it has a given value.
+Two parts, since there are two ways to NaN. At update 1 the initial weights and the data decide, before any step: only
+whether it happens is seen, and a probit model gives its probability (`study.analysis.boundary.outcome_model`). Later
+the steps decide: the logarithm of their number to NaN is a Gaussian process over the space, right-censored where a
+trial survived (`study.analysis.boundary.gaussian_process`). Together they give P(NaN within any budget), and the
+contour on which it has a given value. A way that no trial went is left out, so that a study in which no time is to be
+had is told from outcomes alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
+from numpy.typing import NDArray
 
-from study.analysis.boundary.forecast import Forecast, Margin, contour_of
+from study.analysis.boundary.forecast import First, Forecast, Later, Part
 from study.analysis.boundary.gaussian_process import CensoredGaussianProcess, Floats, Hyperparameters
+from study.analysis.boundary.outcome_model import OutcomeModel
 from study.analysis.predictors import Booleans
-from study.analysis.survival.clock import steps_of
+from study.analysis.survival.clock import FIRST, steps_of
 
 FEWEST = 4
-"""Trials that took a step before there is anything to fit."""
+"""Trials before there is anything to fit."""
 
 FEW = 200
 """Trials, evenly spaced among all, that hyperparameters are looked for on: they are as well known from these, and the
 search takes a time that grows with the cube of their number."""
+
+SEARCH = 30
+"""Iterations of that search."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +48,34 @@ class Observed:
     updates: Floats
     diverged: Booleans
 
-    def take(self, which: Booleans) -> Self:
+    def take(self, which: Booleans | NDArray[np.int64]) -> Self:
         """Those trials alone."""
         return type(self)(points=self.points[which], updates=self.updates[which], diverged=self.diverged[which])
+
+    @property
+    def at_once(self) -> Booleans:
+        """Whether they diverged at update 1, (trials,)."""
+        at_once: Booleans = self.diverged & (self.updates == FIRST)
+        return at_once
+
+    @property
+    def stepped(self) -> Self:
+        """The trials of which something is known after a step."""
+        return self.take(self.updates > FIRST)
+
+    @property
+    def shows_a_boundary(self) -> bool:
+        """Whether there is anything to fit: trials enough, some that diverged, and not all at the same update."""
+        alike = self.diverged.all() and len(np.unique(self.updates)) == 1
+        return len(self.points) >= FEWEST and bool(self.diverged.any()) and not alike
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """Where the search for hyperparameters begins, of each part; None where nothing is known."""
+
+    first: Hyperparameters | None = None
+    later: Hyperparameters | None = None
 
 
 def log_steps(updates: Floats, diverged: Booleans) -> tuple[Floats, Floats]:
@@ -63,96 +94,133 @@ class TimeModel:
     """Fitted to trials.
 
     Args:
-        observed: The trials; at least `FEWEST` of them with more than one update.
-        groups: Number of columns of each axis.
+        observed: The trials; they must show a boundary.
         start: Hyperparameters of a fit to fewer trials.
-        iterations: Of the search for hyperparameters; 0 keeps `start`.
-        before: A model of the first of these trials, from whose sites this one begins.
+        iterations: Of the search for hyperparameters; 0 keeps those of `start`, where there are any.
+        before: A model of some of these trials, from whose sites this one begins.
 
     Attributes:
-        later: The Gaussian process of the logarithm of the steps.
+        first: Whether a trial goes to NaN at update 1; None where none did.
+        later: The Gaussian process of the logarithm of the steps; None where no trial went to NaN after one.
     """
 
     def __init__(
         self,
         observed: Observed,
         *,
-        groups: Sequence[int],
-        start: Hyperparameters | None = None,
-        iterations: int = 30,
+        start: Start | None = None,
+        iterations: int = SEARCH,
         before: TimeModel | None = None,
     ) -> None:
+        assert observed.shows_a_boundary
+        start = start or Start()
         self._observed = observed
-        immediate = observed.diverged & (observed.updates == 1)
-        stepped = observed.take(~immediate & (observed.updates > 1))
-        assert len(stepped.points) >= FEWEST
-        low, high = log_steps(stepped.updates, stepped.diverged)
-        some = (
-            np.unique(np.linspace(0, len(low) - 1, FEW).round().astype(int)) if len(low) > FEW else np.arange(len(low))
+        self.first: OutcomeModel | None = None
+        self.later: CensoredGaussianProcess | None = None
+        if observed.at_once.any():
+            self.first = _first(observed, start.first, iterations, None if before is None else before.first)
+        if observed.stepped.diverged.any():
+            self.later = _later(observed.stepped, start.later, iterations, None if before is None else before.later)
+
+    @property
+    def start(self) -> Start:
+        """The hyperparameters found, from which a fit to more trials may start."""
+        return Start(
+            first=None if self.first is None else self.first.latent.hyperparameters,
+            later=None if self.later is None else self.later.hyperparameters,
         )
-        if iterations and len(some) < len(low):
-            search = CensoredGaussianProcess(
-                stepped.points[some], low=low[some], high=high[some], groups=groups, start=start, iterations=iterations
-            )
-            start, iterations = search.hyperparameters, 0
-        self.later: CensoredGaussianProcess = CensoredGaussianProcess(
-            stepped.points,
-            low=low,
-            high=high,
-            groups=groups,
-            start=start,
-            iterations=iterations,
-            sites=None if before is None else before.later.sites,
-        )
-        self._share = (immediate.sum() + 0.5) / (len(immediate) + 1)
-        self._immediate: LogisticRegression | None = None
-        if immediate.any():
-            self._immediate = LogisticRegression(C=1.0, max_iter=1000).fit(observed.points - 0.5, immediate)
 
-    def immediate(self, points: Floats) -> Floats:
-        """P(NaN at update 1), (points,)."""
-        if self._immediate is None:
-            return np.full(len(points), self._share)
-        chance: Floats = self._immediate.predict_proba(points - 0.5)[:, 1]
-        return chance
+    @property
+    def processes(self) -> dict[Part, CensoredGaussianProcess]:
+        """Of g and of f, those that there are."""
+        found: dict[Part, CensoredGaussianProcess] = {}
+        if self.first is not None:
+            found["first"] = self.first.latent
+        if self.later is not None:
+            found["later"] = self.later
+        return found
 
-    def probability(self, points: Floats, *, budget: int) -> Floats:
-        """P(NaN within so many updates) of a trial, (points,)."""
-        at_once = self.immediate(points)
-        if budget == 1:
-            return at_once
-        probability: Floats = at_once + (1 - at_once) * self.later.probability(points, log_budget=np.log(budget - 1))
-        return probability
-
-    def forecast(self, points: Floats, *, budget: int, known: tuple[Floats, Floats] | None = None) -> Forecast:
+    def forecast(self, points: Floats, *, budget: int) -> Forecast:
         """What is to be expected of trials.
 
         Args:
             points: (points, columns).
             budget: In updates, 2 or more.
-            known: Mean and deviation of f there, where they are at hand.
         """
-        mean, deviation = known or self.later.predict(points)
-        return Forecast(
-            budget=budget,
-            mean=mean,
-            deviation=deviation,
-            scatter=self.later.scatter(points),
-            immediate=self.immediate(points),
-        )
+        known = {part: process.predict(points) for part, process in self.processes.items()}
+        return self.forecast_from(points, budget=budget, known=known)
 
-    def margin(self, points: Floats, *, level: float, budget: int) -> Margin:
-        """How far points are from the contour on which P(NaN within a budget) is `level`.
+    def forecast_from(self, points: Floats, *, budget: int, known: Mapping[Part, tuple[Floats, Floats]]) -> Forecast:
+        """The same, from means and deviations of g and of f that are at hand; each (points,)."""
+        first, later = None, None
+        if "first" in known:
+            first = First(mean=known["first"][0], deviation=known["first"][1])
+        if "later" in known:
+            assert self.later is not None
+            later = Later(
+                budget=budget,
+                mean=known["later"][0],
+                deviation=known["later"][1],
+                scatter=self.later.scatter(points),
+                scatter_deviation=self.later.scatter_deviation(points),
+            )
+        return Forecast(budget=budget, first=first, later=later)
 
-        Args:
-            points: (points, columns).
-            level: Between 0 and 1.
-            budget: In updates, 2 or more.
-        """
-        return self.forecast(points, budget=budget).margin(level)
+    def probability(self, points: Floats, *, budget: int) -> Floats:
+        """P(NaN within so many updates, 2 or more) of a trial, (points,)."""
+        return self.forecast(points, budget=budget).probability()
 
     def distance(self, points: Floats, *, level: float, budget: int) -> Floats:
-        """That of `margin` without its deviation, which takes longer; (points,)."""
-        contour = contour_of(level, budget=budget, scatter=self.later.scatter(points), immediate=self.immediate(points))
-        distance: Floats = contour - self.later.mean(points)
-        return distance
+        """That of `Forecast`, which needs no deviations, and so takes less time; (points,)."""
+        nothing = np.zeros(len(points))
+        known = {part: (process.mean(points), nothing) for part, process in self.processes.items()}
+        return self.forecast_from(points, budget=budget, known=known).distance(level)
+
+    def left_out(self, *, budget: int) -> Floats:
+        """P(NaN within so many updates) of each of the trials, as all others tell it; (trials,)."""
+        points = self._observed.points
+        known: dict[Part, tuple[Floats, Floats]] = {}
+        if self.first is not None:
+            known["first"] = self.first.latent.left_out()
+        if self.later is not None:
+            stepped = self._observed.updates > FIRST
+            mean, deviation = self.later.predict(points)
+            mean[stepped], deviation[stepped] = self.later.left_out()
+            known["later"] = mean, deviation
+        return self.forecast_from(points, budget=budget, known=known).probability()
+
+
+def _some(count: int) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, count - 1, min(FEW, count)).round().astype(int))
+
+
+def _first(
+    observed: Observed, start: Hyperparameters | None, iterations: int, before: OutcomeModel | None
+) -> OutcomeModel:
+    iterations = iterations if start else SEARCH
+    some = observed.take(_some(len(observed.points)))
+    if iterations and len(some.points) < len(observed.points) and some.at_once.any():
+        search = OutcomeModel(some.points, happened=some.at_once, start=start, iterations=iterations)
+        start, iterations = search.latent.hyperparameters, 0
+    return OutcomeModel(observed.points, happened=observed.at_once, start=start, iterations=iterations, before=before)
+
+
+def _later(
+    stepped: Observed, start: Hyperparameters | None, iterations: int, before: CensoredGaussianProcess | None
+) -> CensoredGaussianProcess:
+    iterations = iterations if start else SEARCH
+    low, high = log_steps(stepped.updates, stepped.diverged)
+    some = _some(len(low))
+    if iterations and len(some) < len(low):
+        search = CensoredGaussianProcess(
+            stepped.points[some], low=low[some], high=high[some], start=start, iterations=iterations
+        )
+        start, iterations = search.hyperparameters, 0
+    return CensoredGaussianProcess(
+        stepped.points,
+        low=low,
+        high=high,
+        start=start,
+        iterations=iterations,
+        sites=None if before is None else before.sites,
+    )

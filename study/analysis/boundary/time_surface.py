@@ -11,8 +11,8 @@ from scipy.stats import qmc
 
 from study.analysis.boundary.columns import Categories, Columns, Encoded, Numbers
 from study.analysis.boundary.gaussian_process import Floats
-from study.analysis.boundary.time_model import FEWEST, Observed, TimeModel
-from study.analysis.predictors import conditions, numbers, predictor_axes, scale, texts, unscale, with_result
+from study.analysis.boundary.time_model import Observed, TimeModel
+from study.analysis.predictors import Booleans, conditions, numbers, predictor_axes, scale, texts, unscale, with_result
 from study.analysis.table import durations
 from study.analysis.table_axes import axes_of
 from study.trial.axes import BUDGET_COLUMN, AxisValue, as_text
@@ -45,13 +45,19 @@ class TimeSurface:
 
     @property
     def numeric(self) -> tuple[str, ...]:
-        """Numeric axes that vary, those first that have many values, then those along which the time changes most."""
+        """Numeric axes that vary, by what they show of a boundary.
+
+        Those first that have many values, then those along which P(NaN within the budget) changes most.
+        """
         names = [name for name, axis in self.columns.axes.items() if isinstance(axis, Numbers)]
         rows = self.points(64, sequence=1)
         spread = {}
         for name in names:
-            means = [self.model.later.predict(self.encode(self._along(rows, name, u)))[0] for u in np.linspace(0, 1, 5)]
-            spread[name] = float(np.ptp(means, axis=0).mean())
+            chances = [
+                self.model.probability(self.encode(self._along(rows, name, u)), budget=self.budget)
+                for u in np.linspace(0, 1, 5)
+            ]
+            spread[name] = float(np.ptp(chances, axis=0).mean())
         return tuple(sorted(names, key=lambda name: (self.trials[name].nunique() < ENOUGH_VALUES, -spread[name])))
 
     def _along(self, rows: Sequence[Point], name: str, u: float) -> list[Point]:
@@ -84,13 +90,47 @@ class TimeSurface:
         value = float(self.line(name, np.array([u]))[0])
         return round(value) if axes_of(self.trials).columns[name].kind == "int" else value
 
-    def usual(self, name: str) -> AxisValue:
-        """What an axis is held at unless stated: the median, or the choice of most trials that diverged."""
-        if isinstance(self.columns.axes[name], Numbers):
-            median = float(np.nanmedian(numbers(self.trials, name)))
-            return round(median) if axes_of(self.trials).columns[name].kind == "int" else median
-        died = self.trials[self.trials["outcome"] == "diverged"]
-        return str(texts(died[name]).mode().iloc[0])
+    def held(self, stated: Mapping[str, AxisValue], *, along: Sequence[str]) -> dict[str, AxisValue]:
+        """What the axes are held at that are neither stated nor looked along: values that some trial has together.
+
+        Numbers are at their median, a choice is that of most trials that diverged, among the trials that have the
+        stated choices, the choices held before, and a number on the axes looked along, where there are any such.
+
+        Args:
+            stated: Values of some axes.
+            along: Axes whose values are not held.
+        """
+        rows = np.ones(len(self.trials), dtype=bool)
+
+        def narrowed(keep: Booleans) -> Booleans:
+            return rows & keep if (rows & keep).any() else rows
+
+        for name in along:
+            rows = narrowed(~np.isnan(numbers(self.trials, name)))
+            if (condition := conditions(self.trials).get(name)) is not None:
+                rows = narrowed(condition.holds(self.trials))
+        choices = [name for name, axis in self.columns.axes.items() if not isinstance(axis, Numbers)]
+        for name in choices:
+            if name in stated:
+                rows = narrowed((texts(self.trials[name]) == as_text(stated[name])).to_numpy(dtype=bool))
+        died = (self.trials["outcome"] == "diverged").to_numpy(dtype=bool)
+        held: dict[str, AxisValue] = {}
+        for name in choices:
+            if name not in stated:
+                held[name] = str(texts(self.trials[name][narrowed(died)]).mode().iloc[0])
+                rows = narrowed((texts(self.trials[name]) == held[name]).to_numpy(dtype=bool))
+        for name in self.columns.axes:
+            if name not in choices and name not in stated and name not in along:
+                held[name] = self._median(name, rows)
+        return {name: held[name] for name in self.columns.axes if name in held}
+
+    def _median(self, name: str, rows: Booleans) -> AxisValue:
+        """Of a numeric axis in some trials; None where it is unset in most of them."""
+        values = numbers(self.trials[rows], name)
+        if np.isnan(values).mean() > 0.5:
+            return None
+        median = float(np.nanmedian(values))
+        return round(median) if axes_of(self.trials).columns[name].kind == "int" else median
 
     def points(self, count: int, *, sequence: int) -> list[Point]:
         """Points all over what was tried: choices as some trial had them together, numbers from a Sobol sequence.
@@ -120,30 +160,25 @@ class TimeSurface:
 
 
 def time_surface(table: pd.DataFrame) -> TimeSurface | None:
-    """Fit the times of a results table; None where too few trials took a step, or none or all of them diverged."""
+    """Fit the times of a results table, or the outcomes where no time is to be had.
+
+    None where trials are too few, no axis varies, or none diverged or all of them did at one and the same update.
+    """
     trials = with_result(table)
-    died = (trials["outcome"] == "diverged").to_numpy(dtype=bool)
-    stepped = trials["updates"].to_numpy(dtype=float) > 1
     names = [axis for axis in predictor_axes(trials) if axis != BUDGET_COLUMN] if len(trials) else []
-    if stepped.sum() < FEWEST or not (died & stepped).any() or died.all() or not names:
+    if not names:
         return None
     columns = Columns(axes={name: _encoded(trials, name) for name in names})
     duration, event = durations(trials)
-    some = np.unique(np.linspace(0, len(trials) - 1, min(MOST, len(trials))).round().astype(int))
     observed = Observed(
         points=columns.encode(_points(trials, columns)),
         updates=duration.to_numpy(dtype=float),
         diverged=event.to_numpy(dtype=bool),
-    )
-    fitted = observed.take(some)
-    if not (fitted.diverged & (fitted.updates > 1)).any() or fitted.diverged.all():
+    ).take(np.unique(np.linspace(0, len(trials) - 1, min(MOST, len(trials))).round().astype(int)))
+    budget = int(trials[BUDGET_COLUMN].max())
+    if not observed.shows_a_boundary:
         return None
-    return TimeSurface(
-        trials=trials,
-        model=TimeModel(fitted, groups=columns.groups),
-        columns=columns,
-        budget=int(trials[BUDGET_COLUMN].max()),
-    )
+    return TimeSurface(trials=trials, model=TimeModel(observed), columns=columns, budget=budget)
 
 
 def _encoded(trials: pd.DataFrame, name: str) -> Encoded:
@@ -151,7 +186,12 @@ def _encoded(trials: pd.DataFrame, name: str) -> Encoded:
     if not axis.is_numeric:
         return Categories(values=tuple(sorted(set(texts(trials[name])))))
     values = numbers(trials, name)
-    return Numbers(low=float(np.nanmin(values)), high=float(np.nanmax(values)), log=axis.logarithmic)
+    return Numbers(
+        low=float(np.nanmin(values)),
+        high=float(np.nanmax(values)),
+        log=axis.logarithmic,
+        optional=bool(np.isnan(values).any()),
+    )
 
 
 def _points(trials: pd.DataFrame, columns: Columns) -> list[Point]:

@@ -59,8 +59,10 @@ def _died(found: Contour, trials: pd.DataFrame) -> np.ndarray:
 def _curve(axes: Axes, found: Contour, trials: pd.DataFrame) -> None:
     line = found.grid[0]
     crossing = found.crossings[0]
-    if crossing.value is not None:
-        axes.axvspan(crossing.low or line[0], crossing.high or line[-1], color=PALE, zorder=0)
+    if crossing.unsure:
+        low = line[0] if crossing.low is None else crossing.low
+        high = line[-1] if crossing.high is None else crossing.high
+        axes.axvspan(low, high, color=PALE, zorder=0)
     axes.plot(line, found.probability, color=INK, linewidth=2.2)
     axes.axhline(found.level, color=INK, linewidth=0.8, linestyle="--")
     died = _died(found, trials)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
-    from study.analysis.boundary.gaussian_process import Floats, Hyperparameters
-    from study.analysis.boundary.time_model import Observed, TimeModel
+    from study.analysis.boundary.gaussian_process import Floats
+    from study.analysis.boundary.time_model import Observed, Start, TimeModel
     from study.space.search_space import SearchSpace
 
     Point = Mapping[str, AxisValue]
@@ -60,7 +60,7 @@ class BoundarySampler(StoppingSampler):
         self._known: tuple[tuple[int, ...], TimeModel | None] = ((), None)
         self._drawn: dict[int, tuple[list[Point], Floats]] = {}
         self._rows: dict[int, Floats] = {}
-        self._hyperparameters: Hyperparameters | None = None
+        self._start: Start | None = None
         self._searched = 0
 
     def sample_independent(
@@ -88,7 +88,7 @@ class BoundarySampler(StoppingSampler):
             model = self.model(study)
             if model is None:
                 return None
-            inside = model.margin(self._references, level=self._options.level, budget=self._space.updates).inside()
+            inside = model.forecast(self._references, budget=self._space.updates).inside(self._options.level)
         return float(((inside > 0.025) & (inside < 0.975)).mean())
 
     def is_done(self, study: Study) -> bool:
@@ -117,22 +117,16 @@ class BoundarySampler(StoppingSampler):
         return self._known[1]
 
     def _fit(self, finished: Sequence[FrozenTrial]) -> TimeModel | None:
-        from study.analysis.boundary.time_model import FEWEST, TimeModel
+        from study.analysis.boundary.time_model import TimeModel
 
         observed = self._observed(finished)
-        stepped = observed.take(observed.updates > 1)
-        if len(stepped.points) < FEWEST or not stepped.diverged.any() or observed.diverged.all():
+        if observed.diverged.all() or not observed.shows_a_boundary:
             return None
         search = len(finished) >= GROWTH * self._searched
-        model = TimeModel(
-            observed,
-            groups=self._columns.groups,
-            start=self._hyperparameters,
-            iterations=SEARCH if search else 0,
-            before=self._known[1],
-        )
+        model = TimeModel(observed, start=self._start, iterations=SEARCH if search else 0, before=self._known[1])
         if search:
-            self._hyperparameters, self._searched = model.later.hyperparameters, len(finished)
+            self._searched = len(finished)
+        self._start = model.start
         return model
 
     def _observed(self, finished: Sequence[FrozenTrial]) -> Observed:
@@ -238,7 +232,9 @@ def columns_of(space: SearchSpace) -> Any:
     columns: dict[str, Encoded] = {}
     for name, parameter in space.parameters.items():
         if isinstance(parameter, Range):
-            columns[name] = Numbers(low=parameter.low, high=parameter.high, log=parameter.log)
+            columns[name] = Numbers(
+                low=parameter.low, high=parameter.high, log=parameter.log, optional=bool(parameter.when)
+            )
             continue
         numbers = [
             value for value in parameter.values if isinstance(value, int | float) and not isinstance(value, bool)
@@ -246,7 +242,9 @@ def columns_of(space: SearchSpace) -> Any:
         if len(numbers) == len(parameter.values) > 1:
             # Choices that are numbers have an order and distances.
             low, high = min(numbers), max(numbers)
-            columns[name] = Numbers(low=low, high=high, log=space.axes[name].logarithmic and low > 0)
+            columns[name] = Numbers(
+                low=low, high=high, log=space.axes[name].logarithmic and low > 0, optional=bool(parameter.when)
+            )
         else:
             columns[name] = Categories(values=parameter.values)
     return Columns(axes={name: axis for name, axis in columns.items() if name != SEED})

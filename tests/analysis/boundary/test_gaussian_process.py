@@ -53,7 +53,7 @@ def test_the_slope_of_the_evidence_is_that_of_differences(monkeypatch: pytest.Mo
     diverged = updates <= 15
     late = updates > 1
     low, high = log_steps(np.minimum(updates, 15)[late], diverged[late])
-    process = CensoredGaussianProcess(points[late], low=low, high=high, groups=[1, 1], iterations=0)
+    process = CensoredGaussianProcess(points[late], low=low, high=high, iterations=0)
     values = np.concatenate([process.hyperparameters.kernel, [np.log(0.5), 0.3, -0.2]])
     differences = approx_fprime(values, lambda at: process._evidence(at)[0], 1e-5)
     assert process._evidence(values)[1] == pytest.approx(differences, rel=1e-3, abs=1e-3)
@@ -75,16 +75,14 @@ def random_process(seed: int, *, width: float, budget: float) -> tuple[CensoredG
     survived = times > budget
     low = np.where(survived, budget, times - width / 2)
     high = np.where(survived, np.inf, times + width / 2)
-    process = CensoredGaussianProcess(
-        points, low=low, high=high, groups=[1] * columns, start=hyperparameters, iterations=0
-    )
+    process = CensoredGaussianProcess(points, low=low, high=high, start=hyperparameters, iterations=0)
     return process, times, chance.uniform(size=(12, columns))
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_with_times_that_are_known_well_it_is_the_regression_of_scikit_learn(seed: int) -> None:
     process, times, elsewhere = random_process(seed, width=1e-3, budget=np.inf)
-    kernel = kernel_of([1] * elsewhere.shape[1]).clone_with_theta(process.hyperparameters.kernel)
+    kernel = kernel_of(elsewhere.shape[1]).clone_with_theta(process.hyperparameters.kernel)
     regression = GaussianProcessRegressor(kernel=kernel, alpha=process.scatter(process.points) ** 2, optimizer=None)
     middle = np.median(times - 5e-4)
     regression.fit(process.points, times - middle)
@@ -99,7 +97,7 @@ def test_with_survivors_its_mean_and_deviation_are_those_of_draws_weighted_by_th
     process, _, elsewhere = random_process(seed, width=0.5, budget=2.0)
     chance = np.random.default_rng(seed)
     everywhere = np.concatenate([process.points, elsewhere])
-    kernel = kernel_of([1] * elsewhere.shape[1]).clone_with_theta(process.hyperparameters.kernel)
+    kernel = kernel_of(elsewhere.shape[1]).clone_with_theta(process.hyperparameters.kernel)
     # Draws from what EP says of the trials, weighted by what they should be drawn from over that.
     mean, _, covariance = process.posterior(everywhere, everywhere)
     wide = 1.3**2 * covariance + 1e-9 * np.eye(len(everywhere))
@@ -127,9 +125,7 @@ def test_with_survivors_its_mean_and_deviation_are_those_of_draws_weighted_by_th
 def test_survivors_take_away_the_lower_tail() -> None:
     """Where many trials survived, hardly a chance is left that the next one does not."""
     points = np.full((30, 1), 0.5)
-    process = CensoredGaussianProcess(
-        points, low=np.full(30, np.log(59)), high=np.full(30, np.inf), groups=[1], iterations=0
-    )
+    process = CensoredGaussianProcess(points, low=np.full(30, np.log(59)), high=np.full(30, np.inf), iterations=0)
     # Laplace's rule of succession gives 1 in 32 for a chance of which nothing is known.
     assert process.probability(points[:1], log_budget=np.log(59))[0] < 2 / 32
 
@@ -144,7 +140,6 @@ def test_begun_from_the_sites_of_fewer_trials_it_ends_at_the_same(seed: int) -> 
             process.points[:count],
             low=process._low[:count],
             high=process._high[:count],
-            groups=[1] * elsewhere.shape[1],
             start=process.hyperparameters,
             iterations=0,
             sites=sites,

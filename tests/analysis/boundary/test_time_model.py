@@ -1,0 +1,52 @@
+"""The two ways to NaN in one model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from study.analysis.boundary.time_model import Observed, TimeModel
+
+BUDGET = 20
+
+
+def observed(count: int, *, seed: int, at_once: float = 0.0) -> Observed:
+    """Steps fall by e^5 along the one axis; above its middle some trials go to NaN at update 1."""
+    chance = np.random.default_rng(seed)
+    points = chance.uniform(size=(count, 1))
+    update = 1 + np.ceil(np.exp(5 - 5 * points[:, 0] + 0.3 * chance.standard_normal(count)))
+    update[(points[:, 0] > 0.5) & (chance.random(count) < at_once)] = 1
+    return Observed(points=points, updates=np.minimum(update, BUDGET), diverged=update <= BUDGET)
+
+
+def test_a_way_that_no_trial_went_is_left_out() -> None:
+    trials = observed(40, seed=0)
+    assert set(TimeModel(trials).processes) == {"later"}
+    assert set(TimeModel(observed(40, seed=0, at_once=0.5)).processes) == {"first", "later"}
+    died = trials.diverged
+    only = Observed(points=trials.points, updates=np.where(died, 1.0, BUDGET), diverged=died)
+    assert set(TimeModel(only).processes) == {"first"}
+
+
+@pytest.mark.parametrize("at_once", [0.0, 0.5])
+def test_left_out_is_what_a_model_without_the_trial_says_of_it(at_once: float) -> None:
+    trials = observed(40, seed=1, at_once=at_once)
+    model = TimeModel(trials)
+    told = model.left_out(budget=BUDGET)
+    for place in range(0, 40, 8):
+        others = np.arange(40) != place
+        without = TimeModel(trials.take(others), start=model.start, iterations=0)
+        assert told[place] == pytest.approx(without.probability(trials.points[[place]], budget=BUDGET)[0], abs=0.03)
+
+
+def test_what_is_known_of_the_scatter_is_as_of_a_normal_deviation() -> None:
+    # The logarithm of the deviation of n normal numbers has a deviation of 1 / sqrt(2 n).
+    points = np.tile([[0.0], [1.0]], (500, 1))
+    chance = np.random.default_rng(2)
+    trials = Observed(
+        points=points, updates=1 + np.ceil(np.exp(5 + 0.3 * chance.standard_normal(1000))), diverged=np.full(1000, True)
+    )
+    model = TimeModel(trials, iterations=5)
+    assert model.later is not None
+    assert model.later.scatter_deviation(np.array([[0.5]])) == pytest.approx(1 / np.sqrt(2000), rel=0.02)
+    assert model.later.scatter_deviation(np.array([[0.0]])) == pytest.approx(1 / np.sqrt(1000), rel=0.05)
