@@ -74,15 +74,41 @@ def test_the_model_file_that_the_readme_shows_is_the_one_of_the_notebook_and_say
     assert ast.dump(ast.Module(file.body[1:], [])) == ast.dump(ast.parse(shown[2]))  # the first is its docstring
     answer = re.search(r"^answers\n\n((?:> .*\n)+)", README, re.MULTILINE)
     assert answer is not None
-    said = " ".join(answer[1].replace("> ", "").split())
-    notebook = json.loads((ROOT / "notebooks" / "05_my_own_model.ipynb").read_text())
-    printed = [
-        " ".join("".join(output["text"]).split())
-        for cell in notebook["cells"]
-        for output in cell.get("outputs", ())
-        if "text" in output
+    assert " ".join(answer[1].replace("> ", "").split()) in printed_by("05_my_own_model")
+
+
+def printed_by(notebook: str) -> list[str]:
+    """What the cells of a notebook printed when it was last run."""
+    cells = json.loads((ROOT / "notebooks" / f"{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
+    return [
+        " ".join("".join(output["text"]).split()) for cell in cells for output in cell.get("outputs", ()) if "text" in output
     ]
-    assert said in printed
+
+
+def numbers_of(text: str) -> list[str]:
+    return re.findall(r"\d+(?:\.\d+)?", text)
+
+
+@pytest.mark.parametrize(
+    ("begins", "begins_in_the_readme"),
+    [
+        ("The configuration of an unseen trial", "Of trials that were held out"),
+        ("Of the 750 trials without", "Of the 750 trials without"),
+        ("Of 400 configurations with 8 seeds", "Of 400 configurations"),
+    ],
+)
+def test_what_is_said_of_card_is_what_its_notebook_prints(begins: str, begins_in_the_readme: str) -> None:
+    printed = " ".join(printed_by("01_divergence_boundaries"))
+    told = " ".join(README.split())
+    sentence, its_own = (
+        re.search(rf"{re.escape(start)}.*?\.(?= [A-Z]|$)", text)
+        for start, text in ((begins, printed), (begins_in_the_readme, told))
+    )
+    assert sentence is not None
+    assert its_own is not None
+    printed_numbers, told_numbers = numbers_of(sentence[0]), iter(numbers_of(its_own[0]))
+    assert printed_numbers
+    assert all(number in told_numbers for number in printed_numbers), "the same numbers in the same order"
 
 
 def test_the_numbers_of_the_law_are_those_of_the_recorded_grid() -> None:
