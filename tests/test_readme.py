@@ -81,7 +81,10 @@ def printed_by(notebook: str) -> list[str]:
     """What the cells of a notebook printed when it was last run."""
     cells = json.loads((ROOT / "notebooks" / f"{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
     return [
-        " ".join("".join(output["text"]).split()) for cell in cells for output in cell.get("outputs", ()) if "text" in output
+        " ".join("".join(output["text"]).split())
+        for cell in cells
+        for output in cell.get("outputs", ())
+        if "text" in output
     ]
 
 
