@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from study.analysis.boundary.atlas import atlas
 from study.analysis.survival.accelerated_failure_time import accelerated_failure_time
 from study.analysis.survival.clock import past_first_update
 from study.analysis.survival.cox import cox
@@ -97,7 +98,7 @@ def numbers_of(text: str) -> list[str]:
     [
         ("The configuration of an unseen trial", "Of trials that were held out"),
         ("Of the 750 trials without", "Of the 750 trials without"),
-        ("Of 400 configurations with 8 seeds", "Of 400 configurations"),
+        ("Of 128 configurations with 2 seeds", "of 128 configurations"),
     ],
 )
 def test_what_is_said_of_card_is_what_its_notebook_prints(begins: str, begins_in_the_readme: str) -> None:
@@ -179,3 +180,15 @@ def test_the_tables_of_claims_and_remedies_are_those_of_the_recorded_study() -> 
     paste = "paste the output of: python -m study.report.claims_markdown"
     assert claims_table(contrasts) in README, paste
     assert remedies_table(load_remedies(SHOWN)) in README, paste
+
+
+def test_the_numbers_of_the_atlas_are_those_of_the_recorded_trials() -> None:
+    tables = [load_table(f"recorded:{name}") for name in ("atlas", "atlas_zoom")]
+    whole, zoom = (atlas(table, x="learning_rate", y="recurrent_dropout") for table in tables)
+    told = " ".join(README.split())
+    told = told[told.index("Close up,") : told.index('ARGS="atlas')]
+    numbers = " ".join(number for number in numbers_of(told) if number != "95")
+    for found in (whole.dimension(), zoom.dimension(), whole.dimension(within=2), whole.dimension(along="x")):
+        assert f" {found.dimension:.2f} {found.low:.2f} {found.high:.2f} " in numbers
+    survivors = tables[0][tables[0]["outcome"] == "survived"]
+    assert f"{survivors['exploded'].sum()} of the {len(survivors)} white trials exploded" in told
