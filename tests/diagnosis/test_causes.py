@@ -172,6 +172,21 @@ def test_against_a_gradient_that_overflows_before_any_step_the_gain_is_made_smal
     assert [remedy.id for remedy in found.remedies] == remedies
 
 
+def test_a_bounded_activation_that_keeps_the_update_finite_comes_before_the_settings_of_the_optimizer() -> None:
+    """A gradient that has overflowed is not clipped any more."""
+    later = replace(CASES["exploding_gradient"], recurrent=(TAME_RELU,))
+    for measured, ids in (
+        ({"bounded": True}, ["activation", "clipnorm", "learning_rate", "initial_weights", "normalisation"]),
+        ({"bounded": False}, ["clipnorm", "learning_rate", "initial_weights", "normalisation"]),
+    ):
+        case = replace(later, same_update=measured)
+        (finding,) = [
+            finding for cause in CAUSES if cause.id == "exploding_gradient" and (finding := cause.examine(case))
+        ]
+        assert [remedy.id for remedy in finding.remedies] == ids
+        assert any("stays finite" in fact for fact in finding.evidence) is measured["bounded"]
+
+
 def test_a_gradient_that_is_finite_in_the_first_update_can_be_clipped() -> None:
     """What overflows there is the optimizer's square of it."""
     case = replace(AT_ONCE, onset=onset("optimizer", "dense/kernel", update=1, operands={"gradient": 1e30}))

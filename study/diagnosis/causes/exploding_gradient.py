@@ -36,29 +36,33 @@ class ExplodingGradient(Cause):
                 "it is so in update 1, before any step: no learning rate is too high for that, and a gradient whose "
                 "norm is infinite cannot be clipped"
             )
-            remedies = _of_the_gain(case)
-        else:
-            remedies = [ClipNorm()]
-            remedies += [LearningRate(case.learning_rate, 1.0)] if case.learning_rate is not None else []
-            remedies.append(SmallerInitialWeights())
+        if case.same_update.get("bounded"):
+            evidence.append("with tanh in its recurrent layers the same update stays finite")
         return Finding(
             weight=0.86,
             sentence=f"The gradient grows on its way back until it overflows in {onset.layer or onset.tensor}.",
             evidence=tuple(evidence),
-            remedies=remedies,
+            remedies=_remedies(case, finite=onset.phase == "optimizer"),
         )
 
 
-def _of_the_gain(case: Case) -> list[Remedy]:
-    """What makes the factor smaller by which a gradient grows from layer to layer, or from timestep to timestep.
+def _remedies(case: Case, *, finite: bool) -> list[Remedy]:
+    """What makes the steps smaller, and what makes the factor smaller by which a gradient grows on its way back.
 
-    Those come first with which the same update was measured to stay finite; one with which it did not is left out.
+    Of the latter those come first with which the same update was measured to stay finite; one with which it did not is
+    left out.
+
+    Args:
+        case: The case.
+        finite: Whether the gradient itself was finite, so that clipping it can help.
     """
+    steps: list[Remedy] = []
+    if not case.before_any_step:
+        steps = [ClipNorm(), *([LearningRate(case.learning_rate, 1.0)] if case.learning_rate is not None else [])]
     gains: dict[str, Remedy] = {"smaller_weights": SmallerInitialWeights()}
     if any(not layer.bounded for layer in case.recurrent):
         gains = {"bounded": BoundedActivation(), **gains}
-    stays = {name: case.same_update.get(name) for name in gains}
-    remedies = [
-        gains[name] for name in sorted(gains, key=lambda name: stays[name] is not True) if stays[name] is not False
-    ]
-    return [*remedies, *((Normalised(),) if case.recurrent else ())]
+    held = [remedy for name, remedy in gains.items() if case.same_update.get(name)]
+    others = [remedy for name, remedy in gains.items() if name not in case.same_update]
+    others += [Normalised()] if case.recurrent else []
+    return [*steps, *held, *others] if finite else [*held, *steps, *others]
