@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from study.diagnosis.case import Case
+from study.diagnosis.causes.exploding_gradient import ExplodingGradient
+from study.diagnosis.changed import train_changed
 from study.diagnosis.examine import examine
+from study.diagnosis.remedies import ClipNorm
 from study.models.file import ModelFile
+from study.models.prepare import prepare
 from study.models.signature import design_of
-from tests.diagnosis.hurried import OUT, RELU, dense, fed, net, optimizer
+from tests.diagnosis.hurried import OUT, RELU, dense, fed, net, normal, optimizer, recurrent
 
 
 def measured(text: str, **values: object) -> Case:
@@ -51,3 +55,18 @@ def test_of_a_stream_the_batch_of_the_update_is_measured() -> None:
     assert (x.name, y.name) == ("x", "y")
     assert 5e5 < x.largest < 1e6
     assert 1e5 < x.deviation < 1e6  # of a uniform one sqrt(1 / 12), by 16 rows
+
+
+def test_what_is_offered_against_a_gradient_that_overflows_before_any_step_holds_and_clipping_does_not() -> None:
+    """Forward a sine has a bound; back through 80 timesteps the gradient grows by a factor in each."""
+    text = recurrent(f"SimpleRNN(8, activation=tf.sin, recurrent_initializer={normal('20.0')})", "Adam(0.001)")
+    case = measured(text)
+    assert case.onset is not None
+    assert (case.onset.update, case.onset.phase) == (1, "backward")
+    finding = ExplodingGradient().examine(case)
+    assert finding is not None
+    file = ModelFile(path="/hurried/model.py", text=text)
+    config = design_of(file).config({"updates": 3})
+    held, clipped = (train_changed(lambda: prepare(file, config), one) for one in (finding.remedies[0], ClipNorm()))
+    assert (held.diverged, len(held.loss)) == (False, 3)
+    assert clipped.diverged
