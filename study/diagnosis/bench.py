@@ -13,6 +13,7 @@ from queue import Empty
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+from study.diagnosis.kept_step import KeptStep
 from study.diagnosis.place import OnUpdate
 from study.diagnosis.remedies.base import Remedy
 from study.diagnosis.result import Run
@@ -114,6 +115,9 @@ def _drained(told: multiprocessing.Queue[tuple[int, float]]) -> Iterator[tuple[i
 _told: multiprocessing.Queue[tuple[int, float]]
 """Of this process, where it is one of a bench."""
 
+_kept = KeptStep()
+"""Of this process."""
+
 
 def _begin(told: multiprocessing.Queue[tuple[int, float]]) -> None:
     """Leave Ctrl-C to the command, drop what the user's code prints, end with the command, set TensorFlow up."""
@@ -165,4 +169,4 @@ def _run(file: ModelFile | None, config: Any, remedy: Remedy, divergence: Diverg
     from study.diagnosis.changed import train_changed
     from study.models.prepare import prepare
 
-    return train_changed(lambda: prepare(file, config), remedy, divergence=divergence)
+    return train_changed(lambda: prepare(file, config), remedy, divergence=divergence, kept=_kept)

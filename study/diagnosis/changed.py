@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from study.diagnosis.kept_step import KeptStep
 from study.diagnosis.remedies.base import CannotChange, Remedy
 from study.diagnosis.result import Run
 from study.models.blame import ModelError
@@ -23,6 +24,7 @@ def train_changed(
     *,
     divergence: Divergence = NONFINITE,
     on_update: Callable[[int, float], None] | None = None,
+    kept: KeptStep | None = None,
 ) -> Run:
     """Train with a change; what keeps it from being made or trained is what came of it.
 
@@ -31,6 +33,7 @@ def train_changed(
         remedy: The change.
         divergence: The event that ends the training before its budget.
         on_update: Is told the number and the loss of every update.
+        kept: The step of the training before; given where every training has a model of its own.
 
     Raises:
         Ended: By `on_update`.
@@ -38,8 +41,12 @@ def train_changed(
     began = time.perf_counter()
     try:
         prepared = remedy.apply(prepare())
-        prepared.model.make_train_function(force=True)
-        trained = train(prepared, divergence=divergence, locate=False, on_update=on_update)
+        step = None
+        if kept is not None:
+            prepared, step = kept.ready(prepared)
+        else:
+            prepared.model.make_train_function(force=True)  # one that was traced before would not know the change
+        trained = train(prepared, divergence=divergence, locate=False, on_update=on_update, step=step)
     except (CannotChange, ModelError) as error:
         return Run(loss=(), diverged=True, refused=str(error))
     except Exception as error:  # of the user's own layers, which may take no such change

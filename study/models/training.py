@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import keras
-
 from study.models.blame import ModelError, last_line, message, sentence
 from study.models.data import Arrays
 from study.models.finding import onset_of
@@ -53,6 +51,7 @@ def train(
     locate: bool = True,
     grows: bool = False,
     on_update: Callable[[int, float], None] | None = None,
+    step: WatchedStep | None = None,
 ) -> Trained:
     """Train a model that is ready, and say where its numbers stopped being finite.
 
@@ -62,12 +61,14 @@ def train(
         locate: Whether to look for the onset, which takes a repetition of the update.
         grows: Whether to tell the growth, which takes a repetition of a few updates.
         on_update: Is told the number and the loss of every update; what it raises ends the training.
+        step: The model's, which keeps the loss of every update and has none yet; made where it is not given.
 
     Raises:
         ModelError: The data do not fit the model, there is no update to make, or the user's code raises an exception.
     """
     budget = prepared.config.updates
-    loop = _Loop(prepared.model, name=prepared.name, budget=budget, divergence=divergence, on_update=on_update)
+    step = WatchedStep(prepared.model, each_loss=True) if step is None else step
+    loop = _Loop(step, name=prepared.name, budget=budget, divergence=divergence, on_update=on_update)
     loop.growth = GrowthOfModel(prepared.model) if grows else None
     prepared.model.train_function = loop
     with _telling(prepared, loop), warnings.catch_warnings():
@@ -90,7 +91,7 @@ class _Loop:
     """Stands in for a model's `train_function` in `fit`: does the updates and ends the training.
 
     Args:
-        model: Compiled.
+        step: Does the updates.
         name: Of the model file.
         budget: The largest number of updates.
         divergence: The event that ends the training before.
@@ -103,19 +104,19 @@ class _Loop:
 
     def __init__(
         self,
-        model: keras.Model,
+        step: WatchedStep,
         *,
         name: str,
         budget: int,
         divergence: Divergence,
         on_update: Callable[[int, float], None] | None,
     ) -> None:
-        self.model = model
+        self.model = step.model
         self._on_update = on_update
         self.name = name
         self.budget = budget
         self.divergence = divergence
-        self.step = WatchedStep(model, each_loss=True)
+        self.step = step
         self.event: Event | None = None
         self.growth: GrowthOfModel | None = None
 
