@@ -1,4 +1,8 @@
-"""Runs remedies, each with every seed, within limits, and until it is stopped."""
+"""Runs remedies, each with every seed, within limits, and until it is stopped.
+
+They are run in their order. A process that would have nothing to do begins with the seeds of the remedies that follow: a
+search for a learning rate takes one training after another.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +34,9 @@ MARGIN = 0.3
 
 OF_A_SEARCH = 4
 """Trainings by which a learning rate is usually found, beside those with every seed."""
+
+LEFT_FOR_A_SEARCH = 14
+"""Trainings that are left to a search, its last ones with every seed among them, before others are begun beside it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +81,9 @@ class Trials:
         self._record, self._steps = record, steps
         self._counted: set[str] = set()
         self._broken = False
+        self._following: Sequence[Remedy] = ()
+        self._ahead: dict[Future[Run], tuple[Configuration, Remedy]] = {}
+        self._said: set[str] = set()
 
     def cost(self, remedies: Sequence[Remedy], case: Case) -> str:
         """How long the remedies will take, in a sentence."""
@@ -93,13 +103,16 @@ class Trials:
     def run(self, remedies: Sequence[Remedy]) -> dict[str, Tried]:
         """Run one after another; what came of each, by its key."""
         found = {}
-        for remedy in remedies:
+        for place, remedy in enumerate(remedies, start=1):
+            self._following = [one for one in remedies[place:] if not isinstance(one, LineOfCode | LearningRate)]
             if isinstance(remedy, LineOfCode):
                 found[remedy.key] = self._named(remedy, "it is a line that only its author can change")
             elif isinstance(remedy, LearningRate):
                 found[remedy.key] = self._learning_rate(remedy)
             else:
                 found[remedy.key] = self._tried(remedy)
+        for future in self._ahead:
+            future.cancel()
         return found
 
     @property
@@ -136,25 +149,56 @@ class Trials:
         self._counted |= set(keys)
         new = [config for config, one in zip(configs, keys, strict=True) if one not in self._record.runs]
         if new and self._over() is None:
-            self._steps.say(f"trying: {remedy.change}")
+            self._say(remedy)
             self._train(remedy, new)
         # What cannot be made costs no training.
         self._counted -= {one for one in keys if one in self._record.runs and self._record.runs[one].refused}
         return [self._record.runs[one] for one in keys if one in self._record.runs]
 
     def _train(self, remedy: Remedy, configs: Sequence[Configuration]) -> None:
-        waiting: dict[Future[Run], Configuration] = {self._bench.submit(one, remedy): one for one in configs}
+        begun = {key(*training): future for future, training in self._ahead.items()}
+        own = [begun.get(key(config, remedy)) or self._bench.submit(config, remedy) for config in configs]
+        waiting = dict(zip(own, configs, strict=True))
+        for future in own:
+            self._ahead.pop(future, None)
         while waiting:
-            for done in wait(waiting, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED).done:
-                config = waiting.pop(done)
+            for done in wait([*waiting, *self._ahead], timeout=POLL_SECONDS, return_when=FIRST_COMPLETED).done:
+                ended = (waiting.pop(done), remedy) if done in waiting else self._ahead.pop(done)
                 try:
-                    self._record.keep(config, remedy, done.result())
+                    self._record.keep(*ended, done.result())
                 except BrokenProcessPool:
                     self._broken = True
             if self._over() is not None:
                 break
+            if waiting:
+                self._begin_ahead(remedy, processes=self._bench.processes - len(waiting) - len(self._ahead))
         for one in waiting:
             one.cancel()
+
+    def _begin_ahead(self, now: Remedy, *, processes: int) -> None:
+        """Begin as many trainings of the remedies that follow as there are processes with nothing to do.
+
+        They count from here on, so that there are never more than are allowed.
+        """
+        kept_free = LEFT_FOR_A_SEARCH if isinstance(now, LearningRate) else 0
+        begun = {key(*training) for training in self._ahead.values()}
+        for remedy in self._following:
+            for seed in range(SEEDS):
+                config = self._config.replacing(seed=self._config.seed + seed)
+                one = key(config, remedy)
+                if processes <= 0 or (one not in self._counted and self._left <= kept_free + SEEDS):
+                    return
+                if one in begun or one in self._record.runs:
+                    continue
+                self._counted.add(one)
+                self._say(remedy)
+                self._ahead[self._bench.submit(config, remedy)] = config, remedy
+                processes -= 1
+
+    def _say(self, remedy: Remedy) -> None:
+        if remedy.change not in self._said:
+            self._said.add(remedy.change)
+            self._steps.say(f"trying: {remedy.change}")
 
     def _learning_rate(self, first: LearningRate) -> Tried:
         """Half of the largest learning rate that holds, which is found to a factor of three by bisecting its logarithm.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import replace
 from io import StringIO
 from threading import Event
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from study.diagnosis import trials
 from study.diagnosis.case import Case
 from study.diagnosis.loop import diagnose
 from study.diagnosis.progress import Steps
@@ -282,3 +283,68 @@ def test_a_loss_that_ends_far_above_its_first_is_no_spike() -> None:
     found, _ = answer(replace(TAME, onset=None, diverged=False, loss=(1.0, 5.0, 1e9, 1e8)))
     assert "explosion" in found["healthy"]
     assert "spike" not in found["healthy"]
+
+
+class TakesTime(MadeUpBench):
+    """As many trainings as there are processes run at a time, and all of them take as long."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case)
+        self.running: list[tuple[Future[Run], Run]] = []
+        self.rounds = 0
+        self.most = 0
+        self._asked_for_nothing = False
+
+    def submit(self, config: Any, remedy: Remedy) -> Future[Run]:
+        run = super().submit(config, remedy).result()
+        future: Future[Run] = Future()
+        self.running.append((future, run))
+        return future
+
+    def wait(self, futures: Any, **how: Any) -> Any:
+        """In the place of `concurrent.futures.wait`: every second time some have ended, and else none has."""
+        self._asked_for_nothing = not self._asked_for_nothing
+        if not self._asked_for_nothing:
+            self.most = max(self.most, len(self.running))
+            for future, run in self.running[: self.processes]:
+                future.set_result(run)
+            self.running = self.running[self.processes :]
+            self.rounds += 1
+        return wait([one for one in futures if one.done()] or [ENDED], timeout=0)._replace(
+            done={one for one in futures if one.done()}
+        )
+
+
+ENDED: Future[Run] = Future()
+ENDED.set_result(Run(loss=(), diverged=False))
+
+
+def test_a_search_for_a_learning_rate_leaves_no_process_idle_and_changes_no_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case = CASES["unbounded_recurrence"]
+    whole, one_by_one = answer(case)
+    bench = TakesTime(case)
+    monkeypatch.setattr(trials, "wait", bench.wait)
+    assert answer(case, bench=bench)[0] == whole
+    assert sorted(map(repr, bench.asked)) == sorted(map(repr, one_by_one.asked))
+    # Three of a seed are at once with their first submission; beside a search there are never more than processes.
+    assert bench.most <= 3
+    searched = sum(isinstance(remedy, LearningRate) for remedy in bench.asked) - 3
+    of_seeds = len(bench.asked) - searched
+    alone = 2 * of_seeds // 3 + searched  # three seeds take two rounds on two processes
+    assert bench.rounds < alone
+    assert bench.running == []
+
+
+def test_what_is_begun_ahead_is_within_the_trials_that_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = CASES["unbounded_recurrence"]
+    for limit in (4, 8, 12, 16, 20, 24):
+        monkeypatch.undo()
+        expected, _ = answer(case, trials=limit)
+        bench = TakesTime(case)
+        monkeypatch.setattr(trials, "wait", bench.wait)
+        found, _ = answer(case, bench=bench, trials=limit)
+        refused = sum(isinstance(remedy, ClipNorm) for remedy in bench.asked)
+        assert len(bench.asked) - refused <= limit
+        assert found == expected
