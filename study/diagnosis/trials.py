@@ -1,7 +1,7 @@
 """Runs remedies, each with every seed, within limits, and until it is stopped.
 
-They are run in their order. A process that would have nothing to do begins with the seeds of the remedies that follow: a
-search for a learning rate takes one training after another.
+They are run in their order. A process that would have nothing to do begins with the seeds of the remedies that follow:
+a search for a learning rate takes one training after another.
 """
 
 from __future__ import annotations

@@ -91,7 +91,8 @@ def _has_own_functions(model: keras.Model) -> bool:
     if any(name in vars(model) for name in OF_MODEL):
         return True
     for layer in model._flatten_layers():
-        if not _is_keras(type(layer).__module__):
+        # What a layer has adapted to, such as means of the data, it keeps as constants.
+        if not _is_keras(type(layer).__module__) or hasattr(layer, "adapt"):
             return True
         for one in (layer, getattr(layer, "cell", None)):
             functions = [getattr(one, name, None) for name in FUNCTIONS]

@@ -117,8 +117,19 @@ def test_after_a_training_that_went_to_nan_the_next_one_begins_as_if_it_were_the
         net("layers.Dense(4)", OUT)
         + fed().replace("return X, ", "return (one for one in [(X, ").replace("32')", "32'))])"),
         DENSE.replace("keras.Input((6,))", ""),
+        net("norm", OUT, before="norm = layers.Normalization()\nnorm.adapt(np.random.rand(9, 6))\n") + fed(),
     ],
-    ids=["Lambda", "loss", "loss by Keras's name", "activation by Keras's name", "function", "layer", "stream", "open"],
+    ids=[
+        "Lambda",
+        "loss",
+        "loss by Keras's name",
+        "activation by Keras's name",
+        "function",
+        "layer",
+        "stream",
+        "open",
+        "adapted",
+    ],
 )
 def test_of_parts_of_the_users_own_nobody_knows_whether_the_graph_is_the_same(text: str) -> None:
     file = ModelFile(path="/hurried/model.py", text=text)
