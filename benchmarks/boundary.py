@@ -95,7 +95,7 @@ class Truth:
         )
         if observed.diverged.all() or not observed.shows_a_boundary:
             return NOT_FITTED
-        distance = TimeModel(observed).distance(self.encoded, level=0.5, budget=self.space.updates)
+        distance = TimeModel(observed).forecast(self.encoded, budget=self.space.updates).distance(0.5)
         return float(((distance > 0) != self.above).mean())
 
 

@@ -66,7 +66,7 @@ def test_trials_gather_where_the_boundary_is_told_from() -> None:
     assert model is not None
     # 59 steps at 0.1 / 59, where 60 updates end.
     places = np.linspace(0, 1, 2001)[:, np.newaxis]
-    inside = model.distance(places, level=0.5, budget=BUDGET) > 0
+    inside = model.forecast(places, budget=BUDGET).distance(0.5) > 0
     crossing = 1e-4 * 1000 ** float(places[np.argmax(inside), 0])
     assert crossing == pytest.approx(0.1 / 59, rel=0.25)
     later = [trial.params["learning_rate"] for trial in study.trials[8:]]
@@ -78,7 +78,7 @@ def test_the_level_moves_the_contour_that_is_sought() -> None:
     model = sampler(space).model(swept(space, 24, points=8))
     assert model is not None
     places = np.linspace(0, 1, 501)[:, np.newaxis]
-    crossings = [int(np.argmax(model.distance(places, level=p, budget=BUDGET) > 0)) for p in (0.1, 0.5, 0.9)]
+    crossings = [int(np.argmax(model.forecast(places, budget=BUDGET).distance(p) > 0)) for p in (0.1, 0.5, 0.9)]
     assert crossings == sorted(crossings)
     assert len(set(crossings)) == 3
 

@@ -92,8 +92,8 @@ class _Latent:
         self, process: CensoredGaussianProcess, *, candidates: Floats, pending: Floats, references: Floats
     ) -> None:
         self._candidates, self._trials = len(candidates), len(candidates) + len(pending)
-        targets = np.concatenate([pending, references])
-        mean, self._variance, self._covariance = process.posterior(np.concatenate([candidates, targets]), targets)
+        places = np.concatenate([candidates, pending, references])
+        mean, self._variance, self._covariance = process.posterior(places, after=len(candidates))
         deviation = np.sqrt(self._variance)
         self.at_trials = mean[: self._trials], deviation[: self._trials]
         self.at_references = mean[self._trials :], deviation[self._trials :]

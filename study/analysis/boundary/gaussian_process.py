@@ -120,7 +120,8 @@ class CensoredGaussianProcess:
         high: Logarithm of the time that it is known not to be above; inf where it is right-censored.
         start: Where to look for hyperparameters first; those of a fit to fewer trials are a good place.
         iterations: Of that search; 0 takes `start` as it is.
-        sites: Where to begin: those of a fit to the first of these trials, in their order.
+        before: A fit to some of these trials, to begin from: its sites and covariances of the trials that come first in
+            both are taken over.
         scatter: Where it is no unknown: the same deviation everywhere.
 
     Attributes:
@@ -135,7 +136,7 @@ class CensoredGaussianProcess:
         high: Floats,
         start: Hyperparameters | None = None,
         iterations: int = 30,
-        sites: Sites | None = None,
+        before: CensoredGaussianProcess | None = None,
         scatter: float | None = None,
     ) -> None:
         assert len(points) == len(low) == len(high)
@@ -151,7 +152,9 @@ class CensoredGaussianProcess:
         self._guess: Floats | None = None
         self.hyperparameters = self._search(first, iterations) if iterations else first
         self._kernel = self._kernel.clone_with_theta(self.hyperparameters.kernel)
-        self._posterior = self._propagated(sites)
+        shared = 0 if before is None else _first_alike(before, self)
+        self._covariance = self._kernel_of_trials(before, shared)
+        self._posterior = self._propagated(before, shared)
 
     def scatter(self, points: Floats) -> Floats:
         """The deviation of log time around f, between seeds of one configuration; (points,)."""
@@ -179,9 +182,9 @@ class CensoredGaussianProcess:
         return mean, np.sqrt(variance)
 
     @property
-    def sites(self) -> Sites:
-        """Of the trials, in their order."""
-        return self._posterior.sites
+    def mean_of_trials(self) -> Floats:
+        """Of f at the trials, (trials,)."""
+        return self._posterior.mean
 
     def mean(self, points: Floats) -> Floats:
         """Of f, (points,)."""
@@ -196,14 +199,14 @@ class CensoredGaussianProcess:
         variance = self._kernel.diag(points) - np.einsum("ij,ij->j", part, part)
         return mean, np.sqrt(np.maximum(variance, 1e-12))
 
-    def posterior(self, points: Floats, others: Floats) -> tuple[Floats, Floats, Floats]:
-        """Mean and variance of f, both (points,), and its covariance with f at other points, (points, others)."""
-        cross = self._kernel(self.points, np.concatenate([points, others]))
-        parts = solve_triangular(self._posterior.factor, self._posterior.root[:, np.newaxis] * cross, lower=True)
-        here, there = parts[:, : len(points)], parts[:, len(points) :]
-        mean: Floats = self._middle + cross[:, : len(points)].T @ self._posterior.weights
-        variance = self._kernel.diag(points) - np.einsum("ij,ij->j", here, here)
-        return mean, np.maximum(variance, 1e-12), self._kernel(points, others) - here.T @ there
+    def posterior(self, points: Floats, *, after: int = 0) -> tuple[Floats, Floats, Floats]:
+        """Mean and variance of f, both (points,), and its covariance with those from `after` on, (points, those)."""
+        cross = self._kernel(self.points, points)
+        part = solve_triangular(self._posterior.factor, self._posterior.root[:, np.newaxis] * cross, lower=True)
+        mean: Floats = self._middle + cross.T @ self._posterior.weights
+        variance = self._kernel.diag(points) - np.einsum("ij,ij->j", part, part)
+        covariance = self._kernel(points, points[after:]) - part.T @ part[:, after:]
+        return mean, np.maximum(variance, 1e-12), covariance
 
     def probability(self, points: Floats, *, log_budget: float) -> Floats:
         """P(time <= budget) of a trial, what is not known of f averaged over; (points,)."""
@@ -213,12 +216,24 @@ class CensoredGaussianProcess:
 
     # --- inference ----------------------------------------------------------------------------------------------
 
-    def _propagated(self, start: Sites | None) -> _Posterior:
+    def _kernel_of_trials(self, before: CensoredGaussianProcess | None, shared: int) -> Floats:
+        """The covariance of f between the trials, (trials, trials)."""
+        if before is None or not np.array_equal(before.hyperparameters.kernel, self.hyperparameters.kernel):
+            covariance: Floats = self._kernel(self.points)
+            return covariance
+        rest = self._kernel(self.points[shared:], self.points)
+        covariance = np.empty((len(self.points), len(self.points)))
+        covariance[:shared, :shared] = before._covariance[:shared, :shared]
+        covariance[shared:], covariance[:, shared:] = rest, rest.T
+        return covariance
+
+    def _propagated(self, before: CensoredGaussianProcess | None, shared: int) -> _Posterior:
         """Expectation propagation over all trials at once."""
-        covariance, noise = self._kernel(self.points), self.scatter(self.points)
-        known = start or Sites(precision=np.zeros(0), pull=np.zeros(0))
-        missing = len(self.points) - len(known.precision)
-        begun = Sites(precision=np.pad(known.precision, (0, missing)), pull=np.pad(known.pull, (0, missing)))
+        covariance, noise = self._covariance, self.scatter(self.points)
+        begun = Sites(precision=np.zeros(len(self.points)), pull=np.zeros(len(self.points)))
+        if before is not None:
+            begun.precision[:shared] = before._posterior.sites.precision[:shared]
+            begun.pull[:shared] = before._posterior.sites.pull[:shared]
         posterior = self._moments(begun, covariance)
         for _ in range(SWEEPS):
             sites, mean = posterior.sites, posterior.mean
@@ -341,6 +356,14 @@ class CensoredGaussianProcess:
         each = each + (covariance @ d) * likelihood.first_by_noise
         noise = _noise_columns(self.points).T @ each
         return mode.evidence, np.append(explicit + implicit, noise)
+
+
+def _first_alike(before: CensoredGaussianProcess, now: CensoredGaussianProcess) -> int:
+    """How many trials are the first of both."""
+    count = min(len(before.points), len(now.points))
+    differ = (before.points[:count] != now.points[:count]).any(axis=1)
+    differ |= (before._low[:count] != now._low[:count]) | (before._high[:count] != now._high[:count])
+    return int(np.argmax(differ)) if differ.any() else count
 
 
 def _without_own(posterior: _Posterior) -> tuple[Floats, Floats]:

@@ -23,7 +23,7 @@ class OutcomeModel:
         happened: Whether it did, (trials,).
         start: Hyperparameters of a fit to fewer trials.
         iterations: Of the search for hyperparameters; 0 keeps `start`.
-        before: A model of the first of these trials, from whose sites this one begins.
+        before: A model of some of these trials, to begin from.
 
     Attributes:
         latent: The process of g.
@@ -45,7 +45,7 @@ class OutcomeModel:
             scatter=1.0,
             start=start,
             iterations=iterations,
-            sites=None if before is None else before.latent.sites,
+            before=None if before is None else before.latent,
         )
 
     def probability(self, points: Floats) -> Floats:

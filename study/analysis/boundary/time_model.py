@@ -97,7 +97,7 @@ class TimeModel:
         observed: The trials; they must show a boundary.
         start: Hyperparameters of a fit to fewer trials.
         iterations: Of the search for hyperparameters; 0 keeps those of `start`, where there are any.
-        before: A model of some of these trials, from whose sites this one begins.
+        before: A model of some of these trials, to begin from.
 
     Attributes:
         first: Whether a trial goes to NaN at update 1; None where none did.
@@ -170,10 +170,17 @@ class TimeModel:
         """P(NaN within so many updates, 2 or more) of a trial, (points,)."""
         return self.forecast(points, budget=budget).probability()
 
-    def distance(self, points: Floats, *, level: float, budget: int) -> Floats:
-        """That of `Forecast`, which needs no deviations, and so takes less time; (points,)."""
-        nothing = np.zeros(len(points))
-        known = {part: (process.mean(points), nothing) for part, process in self.processes.items()}
+    def distance_of_trials(self, *, level: float, budget: int) -> Floats:
+        """`Forecast.distance` at the trials, whose means are at hand; (trials,)."""
+        points, nothing = self._observed.points, np.zeros(len(self._observed.points))
+        known: dict[Part, tuple[Floats, Floats]] = {}
+        if self.first is not None:
+            known["first"] = self.first.latent.mean_of_trials, nothing
+        if self.later is not None:
+            stepped = self._observed.updates > FIRST
+            mean = np.empty(len(points))
+            mean[stepped], mean[~stepped] = self.later.mean_of_trials, self.later.mean(points[~stepped])
+            known["later"] = mean, nothing
         return self.forecast_from(points, budget=budget, known=known).distance(level)
 
     def left_out(self, *, budget: int) -> Floats:
@@ -222,5 +229,5 @@ def _later(
         high=high,
         start=start,
         iterations=iterations,
-        sites=None if before is None else before.sites,
+        before=before,
     )

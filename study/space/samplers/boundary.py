@@ -195,7 +195,7 @@ class BoundarySampler(StoppingSampler):
         """
         import numpy as np
 
-        distance = model.distance(self._encoded(finished), level=self._options.level, budget=self._space.updates)
+        distance = model.distance_of_trials(level=self._options.level, budget=self._space.updates)
         nearest = np.argsort(np.abs(distance), kind="stable")[:NEAREST]
         return [finished[place] for place in nearest[number % SHARES :: SHARES]]
 

@@ -13,7 +13,7 @@ from scipy.stats import multivariate_normal, norm
 from sklearn.gaussian_process import GaussianProcessRegressor
 
 from study.analysis.boundary import gaussian_process
-from study.analysis.boundary.gaussian_process import CensoredGaussianProcess, Hyperparameters, Sites, kernel_of
+from study.analysis.boundary.gaussian_process import CensoredGaussianProcess, Hyperparameters, kernel_of
 from study.analysis.boundary.interval_likelihood import derivatives
 from study.analysis.boundary.time_model import log_steps
 
@@ -99,7 +99,7 @@ def test_with_survivors_its_mean_and_deviation_are_those_of_draws_weighted_by_th
     everywhere = np.concatenate([process.points, elsewhere])
     kernel = kernel_of(elsewhere.shape[1]).clone_with_theta(process.hyperparameters.kernel)
     # Draws from what EP says of the trials, weighted by what they should be drawn from over that.
-    mean, _, covariance = process.posterior(everywhere, everywhere)
+    mean, _, covariance = process.posterior(everywhere)
     wide = 1.3**2 * covariance + 1e-9 * np.eye(len(everywhere))
     proposal = multivariate_normal(mean, wide, allow_singular=True)
     prior = multivariate_normal(
@@ -131,21 +131,21 @@ def test_survivors_take_away_the_lower_tail() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_begun_from_the_sites_of_fewer_trials_it_ends_at_the_same(seed: int) -> None:
+def test_begun_from_a_fit_to_fewer_trials_it_ends_at_the_same(seed: int) -> None:
     process, _, elsewhere = random_process(seed, width=0.3, budget=2.0)
     fewer = len(process.points) - 3
 
-    def fitted(count: int, sites: Sites | None) -> CensoredGaussianProcess:
+    def fitted(count: int, before: CensoredGaussianProcess | None) -> CensoredGaussianProcess:
         return CensoredGaussianProcess(
             process.points[:count],
             low=process._low[:count],
             high=process._high[:count],
             start=process.hyperparameters,
             iterations=0,
-            sites=sites,
+            before=before,
         )
 
-    mean, deviation = fitted(len(process.points), fitted(fewer, None).sites).predict(elsewhere)
+    mean, deviation = fitted(len(process.points), fitted(fewer, None)).predict(elsewhere)
     expected, unsure = process.predict(elsewhere)
     assert np.abs((mean - expected) / unsure).max() < 0.01
     assert deviation == pytest.approx(unsure, rel=0.01)

@@ -50,3 +50,11 @@ def test_what_is_known_of_the_scatter_is_as_of_a_normal_deviation() -> None:
     assert model.later is not None
     assert model.later.scatter_deviation(np.array([[0.5]])) == pytest.approx(1 / np.sqrt(2000), rel=0.02)
     assert model.later.scatter_deviation(np.array([[0.0]])) == pytest.approx(1 / np.sqrt(1000), rel=0.05)
+
+
+@pytest.mark.parametrize("at_once", [0.0, 0.5])
+def test_the_distance_of_trials_is_that_of_their_points(at_once: float) -> None:
+    trials = observed(40, seed=3, at_once=at_once)
+    model = TimeModel(trials, iterations=5)
+    expected = model.forecast(trials.points, budget=BUDGET).distance(0.5)
+    assert model.distance_of_trials(level=0.5, budget=BUDGET) == pytest.approx(expected, abs=1e-6)
