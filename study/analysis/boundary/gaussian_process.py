@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 STEPS, ENOUGH = 50, 1e-7
 """Newton steps at most for the mode of f, and the gain in the log posterior that ends them."""
 
-SWEEPS, DAMPING, SETTLED = 30, 0.8, 1e-3
+SWEEPS, DAMPING, SETTLED = 30, 0.8, 1e-2
 """Rounds of expectation propagation at most, the part of each that is taken, and the change of the means of f, in their
 deviations, that ends them."""
 

@@ -33,6 +33,10 @@ search takes a time that grows with the cube of their number."""
 SEARCH = 30
 """Iterations of that search."""
 
+GROWTH = 1.05
+"""By what factor the trials have grown when P(NaN at update 1) is fitted anew, where hyperparameters are kept: a few
+outcomes more tell little of it, and the fit takes as long as that of the times."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
@@ -117,7 +121,9 @@ class TimeModel:
         self._observed = observed
         self.first: OutcomeModel | None = None
         self.later: CensoredGaussianProcess | None = None
-        if observed.at_once.any():
+        if not iterations and before is not None and _still_tells(before.first, observed):
+            self.first = before.first
+        elif observed.at_once.any():
             self.first = _first(observed, start.first, iterations, None if before is None else before.first)
         if observed.stepped.diverged.any():
             self.later = _later(observed.stepped, start.later, iterations, None if before is None else before.later)
@@ -175,7 +181,9 @@ class TimeModel:
         points, nothing = self._observed.points, np.zeros(len(self._observed.points))
         known: dict[Part, tuple[Floats, Floats]] = {}
         if self.first is not None:
-            known["first"] = self.first.latent.mean_of_trials, nothing
+            fitted = self.first.latent
+            later = fitted.mean(points[len(fitted.points) :])
+            known["first"] = np.concatenate([fitted.mean_of_trials, later]), nothing
         if self.later is not None:
             stepped = self._observed.updates > FIRST
             mean = np.empty(len(points))
@@ -188,6 +196,7 @@ class TimeModel:
         points = self._observed.points
         known: dict[Part, tuple[Floats, Floats]] = {}
         if self.first is not None:
+            assert len(self.first.latent.points) == len(points)
             known["first"] = self.first.latent.left_out()
         if self.later is not None:
             stepped = self._observed.updates > FIRST
@@ -195,6 +204,14 @@ class TimeModel:
             mean[stepped], deviation[stepped] = self.later.left_out()
             known["later"] = mean, deviation
         return self.forecast_from(points, budget=budget, known=known).probability()
+
+
+def _still_tells(first: OutcomeModel | None, observed: Observed) -> bool:
+    """Whether a fit of P(NaN at update 1) is to the first of these trials, and to nearly all of them."""
+    if first is None:
+        return False
+    fitted = first.latent.points
+    return len(observed.points) < GROWTH * len(fitted) and np.array_equal(fitted, observed.points[: len(fitted)])
 
 
 def _some(count: int) -> NDArray[np.int64]:

@@ -58,3 +58,14 @@ def test_the_distance_of_trials_is_that_of_their_points(at_once: float) -> None:
     model = TimeModel(trials, iterations=5)
     expected = model.forecast(trials.points, budget=BUDGET).distance(0.5)
     assert model.distance_of_trials(level=0.5, budget=BUDGET) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("more", [2, 20])
+def test_p_of_update_1_is_fitted_anew_when_the_trials_have_grown(more: int) -> None:
+    trials = observed(80 + more, seed=4, at_once=0.5)
+    before = TimeModel(trials.take(np.arange(80)), iterations=3)
+    model = TimeModel(trials, start=before.start, iterations=0, before=before)
+    assert model.first is not None
+    assert len(model.first.latent.points) == (80 if more == 2 else 100)
+    expected = model.forecast(trials.points, budget=BUDGET).distance(0.5)
+    assert model.distance_of_trials(level=0.5, budget=BUDGET) == pytest.approx(expected, abs=1e-6)
