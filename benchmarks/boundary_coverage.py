@@ -1,6 +1,6 @@
 """How often the interval of a critical value holds the truth, whichever sampler chose the trials.
 
-    python benchmarks/boundary_coverage.py [--studies 200] [--scenario NAME ...] [--minutes M] [--out OUT]
+    python benchmarks/boundary_coverage.py [--studies 200] [--scenario NAME ...] [--workers 2] [--minutes M] [--out OUT]
 
 Every study draws its trials by what a trial is: the loss of update n is that of the weights after n - 1 steps, so that
 it goes to NaN at update 1 + ceil(S), S being the steps that are too many, or at update 1 before any. In most scenarios
@@ -20,7 +20,9 @@ import argparse
 import math
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -183,24 +185,33 @@ def interval(scenario: Scenario, sampler: str, *, seed: int) -> tuple[float, flo
     return found.crossings[0].low or 0.0, found.crossings[0].high or math.inf
 
 
-def all_studies(names: list[str], *, studies: int, kept: Path, until: float) -> pd.DataFrame:
+def row(name: str, sampler: str, seed: int) -> dict[str, object]:
+    """What a study told, a row of `OUT_studies.csv`."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    low, high = interval(SCENARIOS[name], sampler, seed=seed) or (math.nan, math.nan)
+    held = low <= SCENARIOS[name].truth <= high
+    return {"scenario": name, "sampler": sampler, "seed": seed, "held": held, "width": high / low if low else math.inf}
+
+
+def all_studies(names: list[str], *, studies: int, workers: int, kept: Path, until: float) -> pd.DataFrame:
     """The studies asked for: those in `kept`, and those made until a time by the clock."""
-    columns = ["scenario", "sampler", "seed", "held", "width"]
-    table = pd.read_csv(kept) if kept.exists() else pd.DataFrame(columns=columns)
-    done = set(zip(table["scenario"], table["sampler"], table["seed"], strict=True))
+    done: set[tuple[str, str, int]] = set()
+    if kept.exists():
+        table = pd.read_csv(kept)
+        done = set(zip(table["scenario"], table["sampler"], table["seed"], strict=True))
     # Seed by seed, so that what was cut off has all scenarios and samplers.
-    for seed in range(studies):
-        for name in names:
-            for sampler in SAMPLERS:
-                if (name, sampler, seed) in done or time.monotonic() > until:
-                    continue
-                found = interval(SCENARIOS[name], sampler, seed=seed)
-                low, high = found or (math.nan, math.nan)
-                row = dict(
-                    zip(columns, [name, sampler, seed, low <= SCENARIOS[name].truth <= high, math.nan], strict=True)
+    wanted = ((name, sampler, seed) for seed in range(studies) for name in names for sampler in SAMPLERS)
+    left = iter([one for one in wanted if one not in done])
+    with ProcessPoolExecutor(workers) as pool:
+        running = {pool.submit(row, *one) for one in islice(left, workers)}
+        while running:
+            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            for one in ended:
+                pd.DataFrame([one.result()]).to_csv(
+                    kept, mode="a", header=not kept.exists(), index=False, float_format="%.4g"
                 )
-                row["width"] = high / low if low else math.inf
-                pd.DataFrame([row]).to_csv(kept, mode="a", header=not kept.exists(), index=False, float_format="%.4g")
+            if time.monotonic() < until:
+                running |= {pool.submit(row, *one) for one in islice(left, len(ended))}
     table = pd.read_csv(kept)
     return table[table["seed"] < studies]
 
@@ -209,14 +220,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=200)
     parser.add_argument("--scenario", action="append", choices=list(SCENARIOS), help="repeatable [default: all]")
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=math.inf)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "boundary_coverage")
     arguments = parser.parse_args()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     kept = arguments.out.with_name(f"{arguments.out.name}_studies.csv")
     until = time.monotonic() + 60 * arguments.minutes
     names = arguments.scenario or list(SCENARIOS)
-    table = all_studies(names, studies=arguments.studies, kept=kept, until=until)
+    table = all_studies(names, studies=arguments.studies, workers=arguments.workers, kept=kept, until=until)
     lines = [
         "# Intervals of the critical value in simulated studies",
         "",
