@@ -175,10 +175,15 @@ def loop_over_card(trials: Sequence[int]) -> dict[str, float]:
 
 def card_trial(number: int) -> TrialConfig:
     """A trial of the card space, as a sweep with seed 0 runs it."""
+    return space_trial("card", number)
+
+
+def space_trial(name: str, number: int) -> TrialConfig:
+    """A trial of a search space whose sampler goes by the trial's number, as a sweep with seed 0 runs it."""
     from study.space.samplers import build_sampler
     from study.space.samplers.numbered import NumberedSampler
 
-    space = load("card", folders=space_folders())
+    space = load(name, folders=space_folders())
     sampler = build_sampler(space, seed=0)
     assert isinstance(sampler, NumberedSampler)
     values = space.choose(lambda axis, distribution: sampler.value_of(number, axis, distribution))
