@@ -440,7 +440,7 @@ def main() -> None:
     lines.append(markdown_table(COLUMNS, rows))
     if options.trials:
         lines += ["", *sweep_lines(options.trials)]
-    lines += ["", "GPU figures are not measured yet."]
+    lines += ["", "Figures of a GPU: [gpu.md](gpu.md)."]
     options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"written to {options.out}")
 

@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -39,18 +40,16 @@ REPEATED = tuple(
 )
 """Trials that are run again: relu, 672 timesteps, of one structure."""
 
-FIT = TrialConfig(units=32, learning_rate=1e-3, updates=100)
-"""What Keras's own `fit` is asked to repeat: claim C10 at small scale."""
+FIT = (TrialConfig(units=32, learning_rate=1e-3), TrialConfig())
+"""What Keras's own `fit` is asked to repeat: claim C10 at small scale and at the example's own size."""
 
 FIT_SEEDS = (100_000, 100_001, 100_002)
 
 FIT_RUNS = 4
+"""Processes at the same time."""
 
 POPULATIONS = {GPU: (1, 32), CPU: (1,)}
 """Trials that a program trains side by side."""
-
-ONSET = ("update", "phase", "layer", "tensor", "timestep")
-"""What is told of the first number that is not finite."""
 
 CARD_FULL = 4
 """First trials of the space `card_full` to time."""
@@ -76,7 +75,7 @@ def about(_: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def train(asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Trials, side by side where a population is asked for: losses as hexadecimal numbers, and the onset."""
+    """Trials, side by side where a population is asked for: losses as hexadecimal numbers, and the onset's place."""
     from study.engine import run
 
     configs = [TrialConfig.model_validate(config) for config in asked["configs"]]
@@ -84,7 +83,7 @@ def train(asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {
             "losses": [loss.hex() for loss in result.loss],
             "time_to_nan": result.time_to_nan,
-            "onset": str(result.onset),
+            "onset": place_of(result.as_dict()["onset"]),
             "seconds": result.seconds,
             "population": result.population,
         }
@@ -176,6 +175,16 @@ def told(command: Sequence[str], device: str, asked: Any) -> list[dict[str, Any]
     return rows
 
 
+def place_of(onset: dict[str, Any] | None) -> str:
+    """Where the first number was that is not finite, of a result's JSON."""
+    if onset is None:
+        return "none"
+    places = [f"update {onset['update']}", onset["phase"], onset["layer"], onset["tensor"]]
+    if onset["timestep"] is not None:
+        places.append(f"timestep {onset['timestep']}")
+    return ", ".join(place for place in places if place)
+
+
 # --- the parts ------------------------------------------------------------------------------------------------------
 
 
@@ -187,25 +196,27 @@ def repeat() -> list[str]:
         one, again, cpu, beside, beside_again = pool.map(
             lambda kind: ask("train", kind[0], configs=configs, population=kind[1]), kinds
         )
+    population = beside[0]["population"] if beside else "none ended"
     lines = [
         "## Do trials repeat themselves",
         "",
-        f"Six relu trials of {REPEATED[0].units} units and {REPEATED[0].timesteps} timesteps, each in two processes.",
+        f"{len(REPEATED)} relu trials of {REPEATED[0].units} units and {REPEATED[0].timesteps} timesteps; how many "
+        "have the same losses to the last bit:",
         "",
-        f"- One at a time: {same(one, again)} have the same losses to the last bit.",
-        f"- Side by side (population {beside[0]['population'] if beside else '?'}): {same(beside, beside_again)}.",
-        f"- One at a time beside side by side: {same(one, beside)}.",
-        f"- GPU beside CPU: {same(one, cpu)}.",
+        f"- in two processes on the GPU, one at a time: {same(one, again)};",
+        f"- in two processes on the GPU, side by side (population {population}): {same(beside, beside_again)};",
+        f"- on the GPU, one at a time and side by side: {same(one, beside)};",
+        f"- on the GPU and on the CPU: {same(one, cpu)}.",
         "",
-        "| learning rate | seed | NaN at update, GPU | side by side | CPU | difference of losses 1 to 5, GPU from CPU "
-        "| the same first number that is not finite, GPU and CPU |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| learning rate | seed | NaN at update, GPU | side by side | CPU | largest relative difference of the finite "
+        "losses, GPU from CPU | the first number that is not finite, GPU | is on the CPU |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for config, *rows in zip(REPEATED, one, beside, cpu, strict=False):
         ends = [str(row["time_to_nan"] or f"none in {config.updates}") for row in rows]
-        gpu_row, _, cpu_row = rows
-        alike = "yes" if gpu_row["onset"] == cpu_row["onset"] else "no"
-        cells = [f"{config.learning_rate:g}", str(config.seed), *ends, apart(gpu_row, cpu_row), alike]
+        on_gpu, _, on_cpu = rows
+        there = "the same" if on_gpu["onset"] == on_cpu["onset"] else on_cpu["onset"]
+        cells = [f"{config.learning_rate:g}", str(config.seed), *ends, apart(on_gpu, on_cpu), on_gpu["onset"], there]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
@@ -217,32 +228,40 @@ def same(one: Sequence[dict[str, Any]], other: Sequence[dict[str, Any]]) -> str:
 
 
 def apart(one: dict[str, Any], other: dict[str, Any]) -> str:
-    """Relative differences of the first five losses."""
-    pairs = list(zip(one["losses"], other["losses"], strict=False))[:5]
-    values = [(float.fromhex(left), float.fromhex(right)) for left, right in pairs]
-    return ", ".join(f"{abs(left - right) / abs(right):.1g}" for left, right in values)
+    """The largest relative difference of losses that are finite in both."""
+    pairs = zip(map(float.fromhex, one["losses"]), map(float.fromhex, other["losses"]), strict=False)
+    apart = [abs(left - right) / abs(right) for left, right in pairs if isfinite(left) and isfinite(right)]
+    return f"{max(apart, default=0):.0e}"
 
 
 def fit() -> list[str]:
     """Keras's own `fit` in several processes, as claim C10 asks."""
-    jobs = [
-        {"config": FIT.model_copy(update={"seed": seed}).as_json(), "return_sequences": False} for seed in FIT_SEEDS
-    ]
-    command = [sys.executable, "-m", "study.engine.plain_keras"]
-    with ThreadPoolExecutor(FIT_RUNS) as pool:
-        runs = list(pool.map(lambda _: told(command, GPU, {"threads": 2, "jobs": jobs}), range(FIT_RUNS)))
     lines = [
         "## Does Keras's own `fit` repeat itself (C10)",
         "",
-        f"All seeds fixed, no switch for determinism, {FIT.units} units, in {FIT_RUNS} processes at the same time.",
+        f"All seeds fixed, no switch for determinism, {FIT_RUNS} processes at the same time.",
         "",
-        "| seed | NaN at update, by process | different sequences of losses |",
-        "| --- | --- | --- |",
+        "| units | learning rate | seed | NaN at update, by process | different sequences of losses |",
+        "| --- | --- | --- | --- | --- |",
     ]
-    for place, seed in enumerate(FIT_SEEDS):
-        rows = [run[place] for run in runs if len(run) > place]
-        ends = ", ".join(str(row["updates"]) if row["diverged"] else f"none in {row['updates']}" for row in rows)
-        lines.append(f"| {seed} | {ends} | {len({row['losses'] for row in rows})} of {len(rows)} |")
+    command = [sys.executable, "-m", "study.engine.plain_keras"]
+    for config in FIT:
+        jobs = [
+            {"config": config.model_copy(update={"seed": seed}).as_json(), "return_sequences": False}
+            for seed in FIT_SEEDS
+        ]
+        with ThreadPoolExecutor(FIT_RUNS) as pool:
+            waiting = [pool.submit(told, command, GPU, {"threads": 2, "jobs": jobs}) for _ in range(FIT_RUNS)]
+        runs = [answer.result() for answer in waiting]
+        for place, seed in enumerate(FIT_SEEDS):
+            rows = [run[place] for run in runs if len(run) > place]
+            if not rows:
+                continue
+            ends = ", ".join(str(row["updates"]) if row["diverged"] else f"none in {row['updates']}" for row in rows)
+            different = len({row["losses"] for row in rows})
+            lines.append(
+                f"| {config.units} | {config.learning_rate:g} | {seed} | {ends} | {different} of {len(rows)} |"
+            )
     return lines
 
 
@@ -266,12 +285,12 @@ def speed() -> list[str]:
                 waiting = [pool.submit(ask, task, device, **values) for device, values in asked.items()]
             on_gpu, on_cpu = (answer.result() for answer in waiting)
             for row in on_gpu:
-                cpu = on_cpu[0] if on_cpu else {"seconds": float("nan"), "first": float("nan")}
                 rate = 1 / row["seconds"]
+                speed_there = [f"{1 / cpu['seconds']:.3g} | {rate * cpu['seconds']:.3g}" for cpu in on_cpu]
+                first_there = [f"{cpu['first']:.1f}" for cpu in on_cpu]
                 lines.append(
-                    f"| {case.name} | {side} | {row.get('population', 1)} | {rate:.3g} | {1 / cpu['seconds']:.3g} "
-                    f"| {rate * cpu['seconds']:.2g} | {rate * gigaflop(case.config):.0f} | {row['first']:.1f} "
-                    f"| {cpu['first']:.1f} |"
+                    f"| {case.name} | {side} | {row.get('population', 1)} | {rate:.3g} | {(*speed_there, '- | -')[0]} "
+                    f"| {rate * gigaflop(case.config):.0f} | {row['first']:.1f} | {(*first_there, '-')[0]} |"
                 )
     return lines
 
@@ -302,15 +321,13 @@ def trials() -> list[str]:
         lines += ["", f"`{shown}`:", ""]
         command = [sys.executable, "-m", "study", "trial", "--json", *options]
         with ThreadPoolExecutor(2) as pool:
-            found = pool.map(lambda device, command=command: told(command, device, {}), (GPU, CPU))
-        for device, rows in zip((GPU, CPU), found, strict=True):
-            for row in rows:
-                found_first = row["onset"] or {}
-                where = [f"{key} {found_first[key]}" for key in ONSET if found_first.get(key) is not None]
-                lines.append(
-                    f"- {device}, {row['seconds']:.0f} s: {row['outcome']}, {row['updates']} updates"
-                    + (f"; first not finite: {', '.join(where)}." if where else ".")
-                )
+            waiting = [pool.submit(told, command, device, {}) for device in (GPU, CPU)]
+        for device, rows in zip((GPU, CPU), (answer.result() for answer in waiting), strict=True):
+            lines += [
+                f"- {device}, {row['seconds']:.0f} s: {row['outcome']}, {row['updates']} updates; first not finite: "
+                f"{place_of(row['onset'])}."
+                for row in rows
+            ]
     return lines
 
 

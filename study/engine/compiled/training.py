@@ -6,7 +6,7 @@ compiled once for each `Structure` in a process; all else is a run-time input of
 On GPUs a step is bound by the launches of its kernels, which cost the same for many trials as for one. So a program
 can train a population of trials of one structure side by side, each in a slot of its own: `update` of one trial, with
 an axis added by `side_by_side`. No number of a slot enters another's. On CPUs, where one trial a program is the
-default, the population is 1. How fast populations are on GPUs is not measured yet.
+default, the population is 1. What that gains is in benchmarks/gpu.md.
 
 A trial's numbers are the same to the last bit alone, in any company and in any slot of a program, but not of
 populations of different size: matrix products and sums may then be taken in another order.
