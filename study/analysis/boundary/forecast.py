@@ -166,11 +166,13 @@ class Forecast:
         budget: In updates, 2 or more.
         first: At update 1; None where no trial went so.
         later: After a step; None where no trial went so.
+        laters: The same with other scatters that the trials allow, and their weights; they count for `inside`.
     """
 
     budget: int
     first: First | None
     later: Later | None
+    laters: tuple[tuple[float, Later], ...] = ()
 
     def immediate(self) -> Floats | float:
         """P(NaN at update 1), (points,); 0 where no trial went so."""
@@ -205,14 +207,22 @@ class Forecast:
         """Probability that P is above the level, by what is known of f, s and g; (points,)."""
         if self.first is None:
             assert self.later is not None
-            return self.later.beyond(np.full(len(self.later.mean), level))
+            return self._beyond(np.full(len(self.later.mean), level))
         if self.later is None:
             inside: Floats = ndtr((self.first.mean - ndtri(level)) / self.first.deviation)
             return inside
         g = self.first.mean[:, np.newaxis] + self.first.deviation[:, np.newaxis] * MANY_DEVIATIONS
         immediate = np.minimum(ndtr(g), 1 - SURE)
-        averaged: Floats = self.later.beyond((level - immediate) / (1 - immediate)).mean(axis=1)
+        averaged: Floats = self._beyond((level - immediate) / (1 - immediate)).mean(axis=1)
         return averaged
+
+    def _beyond(self, chance: Floats) -> Floats:
+        """That of `Later`, averaged over the scatters."""
+        assert self.later is not None
+        beyond = np.zeros(chance.shape)
+        for weight, later in self.laters or ((1.0, self.later),):
+            beyond += weight * later.beyond(chance)
+        return beyond
 
     def told(self) -> dict[Part, Told]:
         """What trials at the points tell of g and of f."""

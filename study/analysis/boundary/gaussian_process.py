@@ -34,6 +34,10 @@ SWEEPS, DAMPING, SETTLED = 30, 0.8, 1e-2
 """Rounds of expectation propagation at most, the part of each that is taken, and the change of the means of f, in their
 deviations, that ends them."""
 
+MOST_CURVED, NUDGE = 200, 0.1
+"""Trials up to which the curvature of the evidence is looked at, for it takes long and of more it is as with times that
+are seen; and the step, in the logarithm of the scatter, by which it is."""
+
 LEVEL_DEVIATION = 3.0
 """Prior deviation of the level of log time: e^3 to either side of the middle of the times."""
 
@@ -175,6 +179,35 @@ class CensoredGaussianProcess:
         variance = np.einsum("ij,ij->i", asked, np.linalg.solve(prior + 2 * seen.T @ seen, asked.T).T)
         deviation: Floats = np.sqrt(variance)
         return deviation
+
+    def scattered(self) -> tuple[tuple[float, CensoredGaussianProcess], ...]:
+        """Fits with a smaller scatter, with this and with a larger one, and their weights.
+
+        They stand for all scatters that the trials allow, at the nodes of the Gauss-Hermite rule of three points for a
+        normal logarithm of the scatter (M. Abramowitz and I. Stegun, "Handbook of mathematical functions", 1964,
+        25.4.46). With one scatter alone an interval of f is as narrow as if it were known.
+        """
+        found: list[tuple[float, CensoredGaussianProcess]] = [(2 / 3, self)]
+        for sign in (-1, 1):
+            noise = self.hyperparameters.noise.copy()
+            noise[0] += sign * np.sqrt(3) * self._level_deviation()
+            start = Hyperparameters(kernel=self.hyperparameters.kernel, noise=noise)
+            process = CensoredGaussianProcess(
+                self.points, low=self._low, high=self._high, start=start, iterations=0, before=self
+            )
+            found.append((1 / 6, process))
+        return tuple(found)
+
+    def _level_deviation(self) -> float:
+        """Of what is known of the level of the logarithm of the scatter, by the curvature of the evidence."""
+        prior = SCATTER_DEVIATION**-2
+        if len(self.points) > MOST_CURVED:
+            return float((2 * np.isfinite(self._high).sum() + prior) ** -0.5)
+        values = np.concatenate([self.hyperparameters.kernel, self.hyperparameters.noise])
+        level = len(self.hyperparameters.kernel)
+        nudge = np.where(np.arange(len(values)) == level, NUDGE, 0.0)
+        above, below = (self._evidence(values + sign * nudge)[1][level] for sign in (1, -1))
+        return float(max(prior - (above - below) / (2 * NUDGE), prior) ** -0.5)
 
     def left_out(self) -> tuple[Floats, Floats]:
         """Mean and deviation of f at each trial, as all others tell it; both (trials,)."""

@@ -102,10 +102,12 @@ class TimeModel:
         start: Hyperparameters of a fit to fewer trials.
         iterations: Of the search for hyperparameters; 0 keeps those of `start`, where there are any.
         before: A model of some of these trials, to begin from.
+        marginal: Whether what is not known of the scatter counts for intervals, by fits with other scatters.
 
     Attributes:
         first: Whether a trial goes to NaN at update 1; None where none did.
         later: The Gaussian process of the logarithm of the steps; None where no trial went to NaN after one.
+        scattered: Weights and fits with other scatters, `CensoredGaussianProcess.scattered`; empty unless `marginal`.
     """
 
     def __init__(
@@ -115,18 +117,22 @@ class TimeModel:
         start: Start | None = None,
         iterations: int = SEARCH,
         before: TimeModel | None = None,
+        marginal: bool = False,
     ) -> None:
         assert observed.shows_a_boundary
         start = start or Start()
         self._observed = observed
         self.first: OutcomeModel | None = None
         self.later: CensoredGaussianProcess | None = None
+        self.scattered: tuple[tuple[float, CensoredGaussianProcess], ...] = ()
         if not iterations and before is not None and _still_tells(before.first, observed):
             self.first = before.first
         elif observed.at_once.any():
             self.first = _first(observed, start.first, iterations, None if before is None else before.first)
         if observed.stepped.diverged.any():
             self.later = _later(observed.stepped, start.later, iterations, None if before is None else before.later)
+            if marginal:
+                self.scattered = self.later.scattered()
 
     @property
     def start(self) -> Start:
@@ -158,19 +164,16 @@ class TimeModel:
 
     def forecast_from(self, points: Floats, *, budget: int, known: Mapping[Part, tuple[Floats, Floats]]) -> Forecast:
         """The same, from means and deviations of g and of f that are at hand; each (points,)."""
-        first, later = None, None
-        if "first" in known:
-            first = First(mean=known["first"][0], deviation=known["first"][1])
+        first = None if "first" not in known else First(mean=known["first"][0], deviation=known["first"][1])
+        later = None
         if "later" in known:
             assert self.later is not None
-            later = Later(
-                budget=budget,
-                mean=known["later"][0],
-                deviation=known["later"][1],
-                scatter=self.later.scatter(points),
-                scatter_deviation=self.later.scatter_deviation(points),
-            )
-        return Forecast(budget=budget, first=first, later=later)
+            later = _told(self.later, points, budget=budget, known=known["later"])
+        laters = tuple(
+            (weight, _told(process, points, budget=budget, known=process.predict(points)))
+            for weight, process in self.scattered
+        )
+        return Forecast(budget=budget, first=first, later=later, laters=laters)
 
     def probability(self, points: Floats, *, budget: int) -> Floats:
         """P(NaN within so many updates, 2 or more) of a trial, (points,)."""
@@ -204,6 +207,16 @@ class TimeModel:
             mean[stepped], deviation[stepped] = self.later.left_out()
             known["later"] = mean, deviation
         return self.forecast_from(points, budget=budget, known=known).probability()
+
+
+def _told(process: CensoredGaussianProcess, points: Floats, *, budget: int, known: tuple[Floats, Floats]) -> Later:
+    return Later(
+        budget=budget,
+        mean=known[0],
+        deviation=known[1],
+        scatter=process.scatter(points),
+        scatter_deviation=process.scatter_deviation(points),
+    )
 
 
 def _still_tells(first: OutcomeModel | None, observed: Observed) -> bool:

@@ -178,7 +178,7 @@ def time_surface(table: pd.DataFrame) -> TimeSurface | None:
     budget = int(trials[BUDGET_COLUMN].max())
     if not observed.shows_a_boundary:
         return None
-    return TimeSurface(trials=trials, model=TimeModel(observed), columns=columns, budget=budget)
+    return TimeSurface(trials=trials, model=TimeModel(observed, marginal=True), columns=columns, budget=budget)
 
 
 def _encoded(trials: pd.DataFrame, name: str) -> Encoded:

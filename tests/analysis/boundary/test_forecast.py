@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import ndtr
@@ -44,6 +46,13 @@ def test_inside_is_the_share_of_draws_whose_probability_is_above_the_level(told:
     at_once, later = drawn(told, chance=np.random.default_rng(0))
     above = 1 - (1 - at_once) * (1 - later) > level
     assert told.inside(level) == pytest.approx(above.mean(axis=0), abs=0.02)
+
+
+def test_inside_is_averaged_over_the_scatters_that_the_trials_allow() -> None:
+    wider = replace(LATER, scatter=2 * LATER.scatter, mean=LATER.mean + 0.3)
+    parts = [Forecast(budget=BUDGET, first=FIRST, later=later) for later in (LATER, wider)]
+    told = Forecast(budget=BUDGET, first=FIRST, later=LATER, laters=((0.75, LATER), (0.25, wider)))
+    assert told.inside(0.4) == pytest.approx(0.75 * parts[0].inside(0.4) + 0.25 * parts[1].inside(0.4))
 
 
 @pytest.mark.parametrize("told", CASES, ids=["both", "later", "first"])

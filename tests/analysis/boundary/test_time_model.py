@@ -69,3 +69,30 @@ def test_p_of_update_1_is_fitted_anew_when_the_trials_have_grown(more: int) -> N
     assert len(model.first.latent.points) == (80 if more == 2 else 100)
     expected = model.forecast(trials.points, budget=BUDGET).distance(0.5)
     assert model.distance_of_trials(level=0.5, budget=BUDGET) == pytest.approx(expected, abs=1e-6)
+
+
+def test_scatters_beside_the_one_found_are_as_far_off_as_the_trials_allow() -> None:
+    # 150 numbers that are seen: the logarithm of their deviation is known to 1 / sqrt(2 150), with a prior of 0.5.
+    chance = np.random.default_rng(5)
+    points = chance.uniform(size=(150, 1))
+    updates = 1 + np.ceil(np.exp(6 - points[:, 0] + 0.3 * chance.standard_normal(150)))
+    model = TimeModel(Observed(points=points, updates=updates, diverged=np.full(150, True)), marginal=True)
+    here = np.array([[0.5]])
+    weights, scatters = zip(*((weight, process.scatter(here)[0]) for weight, process in model.scattered), strict=True)
+    assert sum(weights) == pytest.approx(1)
+    middle, smaller, larger = np.log(scatters)
+    expected = np.sqrt(3 / (2 * 150 + 4))
+    assert larger - middle == pytest.approx(expected, rel=0.15)
+    assert middle - smaller == pytest.approx(expected, rel=0.15)
+
+
+def test_what_is_not_known_of_the_scatter_widens_intervals() -> None:
+    trials = observed(24, seed=6)
+    alone, marginal = TimeModel(trials), TimeModel(trials, marginal=True)
+    line = np.linspace(0, 1, 201)[:, np.newaxis]
+    unsure = [
+        ((inside > 0.025) & (inside < 0.975)).sum()
+        for inside in (model.forecast(line, budget=BUDGET).inside(0.5) for model in (alone, marginal))
+    ]
+    assert unsure[0] < unsure[1] < 2 * unsure[0]
+    assert alone.probability(line, budget=BUDGET) == pytest.approx(marginal.probability(line, budget=BUDGET))
