@@ -108,8 +108,8 @@ RECORDINGS = (
             "study claims --scale full --workers 2 --seed 2 --only C14 --replicates 8",
             "study claims --scale full --workers 2 --seed 2 --only C1,C3,C11,C12,C13a",
         ),
-        note="Contrasts that cost least; all others count as not resolved, since their trials were not run. C14, of which "
-        "one case is enough, was asked of 8 seeds: --judge judges every contrast by the seeds that were run.",
+        note="Contrasts that cost least; all others count as not resolved, since their trials were not run. Of C14, "
+        "which one case supports, 8 seeds were run; --judge judges every contrast by the seeds that were run.",
     ),
 )
 
