@@ -41,5 +41,5 @@ def test_the_configurations_of_card_ceiling_are_not_those_of_card() -> None:
         for space, seed, count in ((card, 0, 1000), (ceiling, 1, ceiling.trials // ceiling.replicates))
         if isinstance(sampler := build_sampler(space, seed=seed), UnitCubeSampler)
     ]
-    assert [len(values) for values in rates] == [1000, 400]
+    assert [len(values) for values in rates] == [1000, 720]
     assert not rates[0] & rates[1]
