@@ -66,8 +66,11 @@ def traces(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_seeds_and_learning_rates_of_a_recurrent_model_are_trained_by_one_graph_to_the_same_bits(
     traces: list[str],
 ) -> None:
-    rates = [(LearningRate(1e-3, decades), 0) for decades in (1.0, 2.0)]
-    order = [*rates, (LearningRate(1e-3, 2.0), 1), (BoundedActivation(), 0), (BoundedActivation(), 1)]
+    order: list[tuple[Remedy, int]] = [
+        (LearningRate(1e-3, 1.0), 0),
+        (LearningRate(1e-3, 2.0), 1),
+        (BoundedActivation(), 0),
+    ]
     anew = trained(RECURRENT, order, kept=None)
     assert len(traces) == len(order)
     traces.clear()
