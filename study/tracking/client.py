@@ -126,13 +126,17 @@ def list_studies(*, uri: str) -> dict[str, str]:
 
 
 def search_runs(client: MlflowClient, experiment_id: str, query: str) -> Iterator[Run]:
-    """The runs of an experiment that a query finds, those in the trash left out."""
-    token = None
+    """The runs of an experiment that a query finds, each once, those in the trash left out.
+
+    A page begins behind so many runs, so that one that is written meanwhile pushes others onto the next page.
+    """
+    token, known = None, set[str]()
     while True:
         page = client.search_runs(
             [experiment_id], query, ViewType.ACTIVE_ONLY, max_results=RUNS_PER_PAGE, page_token=token
         )
-        yield from page
+        yield from (run for run in page if run.info.run_id not in known)
+        known.update(run.info.run_id for run in page)
         token = page.token
         if not token:
             return
