@@ -99,7 +99,7 @@ def numbers_of(text: str) -> list[str]:
     [
         ("The configuration of an unseen trial", "Of trials that were held out"),
         ("Of the 750 trials without", "Of the 750 trials without"),
-        ("Of 128 configurations with 2 seeds", "of 128 configurations"),
+        ("Of 720 configurations with 8 seeds", "of 720 configurations"),
     ],
 )
 def test_what_is_said_of_card_is_what_its_notebook_prints(begins: str, begins_in_the_readme: str) -> None:
