@@ -346,6 +346,8 @@ def _any_budget(found: Findings) -> tuple[Section, ...]:
         caption=f"Where P({event}) is {whole.level:g} within so many updates, with a pointwise 95% interval. "
         f"{whole.where}.".replace(" .", ""),
     )
+    # At the whole budget there may be nothing to see, such as where all trials diverged.
+    shown = [one for one in found.contours if any(crossing.unsure for crossing in one.crossings)]
     settings = list(whole.next_trials[0].settings) if whole.next_trials else []
     trials = Table(
         columns=(*settings, f"P({event})", "updates"),
@@ -359,7 +361,7 @@ def _any_budget(found: Findings) -> tuple[Section, ...]:
         Section(
             title="Where, at any budget",
             anchor="contour",
-            drawings=(contour_figure(whole, found.table),),
+            drawings=tuple(contour_figure(one, found.table) for one in shown[-1:]),
             tables=tuple(table for table in (where, trials) if table.rows),
         ),
     )
