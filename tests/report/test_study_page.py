@@ -146,6 +146,13 @@ def test_a_study_that_shows_nothing_gives_words(name: str) -> None:
     assert not [caption for caption in page.pictures if caption.startswith("P(NaN within")]
 
 
+def test_where_all_trials_diverged_their_times_show_the_boundary_of_a_smaller_budget() -> None:
+    table = results_table(0.05 / RATES, budget=1000, learning_rate=RATES)
+    page = Page(render(report_of(findings(table)), Provenance(study="slow")))
+    (shown,) = [caption for caption in page.pictures if caption.startswith("P(NaN within")]
+    assert shown.startswith("P(NaN within 250 updates) = 0.5 at learning_rate = ")
+
+
 def test_what_is_no_results_table_is_refused() -> None:
     with pytest.raises(UserError, match="lacks the columns"):
         findings(pd.DataFrame({"outcome": ["diverged"]}))
