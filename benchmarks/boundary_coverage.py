@@ -31,6 +31,7 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import expit, ndtr
 from scipy.stats import binomtest
+from threadpoolctl import threadpool_limits
 
 from study.analysis.boundary.contour import contour
 from study.space.file import parse
@@ -202,7 +203,8 @@ def all_studies(names: list[str], *, studies: int, workers: int, kept: Path, unt
     # Seed by seed, so that what was cut off has all scenarios and samplers.
     wanted = ((name, sampler, seed) for seed in range(studies) for name in names for sampler in SAMPLERS)
     left = iter([one for one in wanted if one not in done])
-    with ProcessPoolExecutor(workers) as pool:
+    # A core each: threads of small matrices that wait for one another take ten times as long.
+    with ProcessPoolExecutor(workers, initializer=threadpool_limits, initargs=(1,)) as pool:
         running = {pool.submit(row, *one) for one in islice(left, workers)}
         while running:
             ended, running = wait(running, return_when=FIRST_COMPLETED)

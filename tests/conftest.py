@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+from threadpoolctl import threadpool_limits
 
 from study.sweep.lock import exclusive_file
 from study.sweep.stores import create_stores
@@ -20,6 +21,10 @@ from tests.stores import home_in
 
 # All processes of all tests find each other's compiled programs, and those of the last run.
 os.environ.setdefault("STUDY_PROGRAMS", str(ROOT / ".pytest_cache" / "programs"))
+# Tests run side by side, and so do processes that they start: a core each, since threads that wait for one another take
+# several times as long.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+threadpool_limits(limits=1)
 # They run the code under test, and find what the tests have for them.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 
