@@ -36,6 +36,7 @@ from threadpoolctl import threadpool_limits
 from study.analysis.boundary.contour import contour
 from study.space.file import parse
 from study.space.samplers import build_sampler
+from study.trial.errors import UserError
 from study.trial.markdown import markdown_row, markdown_table
 from tests.analysis.made_up_trials import results_table
 
@@ -180,7 +181,11 @@ def interval(scenario: Scenario, sampler: str, *, seed: int) -> tuple[float, flo
     table = results_table(
         updates, budget=scenario.budget, **{axis: [one[axis] for one in points] for axis in points[0]}
     )
-    found = contour(table, along=["learning_rate"], at=scenario.at, next_trials=0)
+    try:
+        found = contour(table, along=["learning_rate"], at=scenario.at, next_trials=0)
+    except UserError:
+        # No trial of the study was as far out as it is asked for.
+        return None
     if found is None or not found.crossings[0].unsure:
         return None
     return found.crossings[0].low or 0.0, found.crossings[0].high or math.inf

@@ -29,6 +29,9 @@ from tests.processes import ROOT
 
 # The file of claims is no search space of its own.
 SPACES = sorted(path for path in (ROOT / "search_spaces").glob("*.yaml") if path.stem != "claims")
+COUNTS = (100, 200, 300, 400)
+"""Trials of the sweeps in benchmarks/boundary_card.md."""
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -179,6 +182,33 @@ def test_the_tables_of_claims_and_remedies_are_those_of_the_recorded_study() -> 
     paste = "paste the output of: python -m study.report.claims_markdown"
     assert claims_table(contrasts) in README, paste
     assert remedies_table(load_remedies(SHOWN)) in README, paste
+
+
+def test_the_numbers_of_the_boundary_sampler_are_those_of_its_benchmarks() -> None:
+    told = " ".join(README.split())
+    two, three = (float(share) for share in _cells("boundary.md", "boundary", column="reaches the grid's error at"))
+    assert f"came down to that of the whole grid's trials at {two:.0%} and at {three:.0%} of the grid's updates" in told
+    columns = {"column": "mean of time and outcome"}
+    chosen = dict(zip(COUNTS, _cells("boundary_card.md", "boundary sampler", **columns), strict=True))
+    drawn = dict(zip(COUNTS, _cells("boundary_card.md", "recorded, at random", **columns), strict=True))
+    means = [accuracies[count].split(" (")[0] for accuracies in (chosen, drawn) for count in (200, 400)]
+    told_means = (
+        "200 new trials told the outcomes of its recorded ones with an accuracy of {}, 400 with {}, the means of five "
+        "sweeps; as many at random with {} and {} "
+    )
+    assert told_means.format(*means) in told
+
+
+def _cells(benchmark: str, row: str, *, column: str) -> list[str]:
+    """A column of the rows that begin so, of all tables of a benchmark that have it."""
+    found, header = [], []
+    for line in (ROOT / "benchmarks" / benchmark).read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+        if not cells or column in cells:
+            header = cells
+        elif header and cells[0].startswith(row):
+            found.append(cells[header.index(column)])
+    return found
 
 
 def test_the_numbers_of_the_atlas_are_those_of_the_recorded_trials() -> None:

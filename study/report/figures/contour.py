@@ -42,10 +42,10 @@ def contour_figure(found: Contour, table: pd.DataFrame, *, name: str = "contour"
             axes.set_ylabel(columns[found.along[1]].label)
             if columns[found.along[1]].logarithmic:
                 axes.set_yscale("log")
-    band = "hatched" if len(found.along) == 2 else "pale"
+    band, died, lived = ("pale", "Ticks above", "below") if len(found.along) == 1 else ("hatched", "Crosses", "circles")
     caption = (
         f"{found.words} From a Gaussian process of the time, survivors right-censored; {band}: where the side is not "
-        "known at 95%, pointwise. Crosses: trials that diverged within that budget, circles: that did not, of all "
+        f"known at 95%, pointwise. {died}: trials that diverged within that budget, {lived}: that did not, of all "
         "values of the axes that are held."
     )
     return Drawing(name=name, caption=caption, figure=figure)
