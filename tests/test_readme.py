@@ -197,6 +197,12 @@ def test_the_numbers_of_the_boundary_sampler_are_those_of_its_benchmarks() -> No
         "sweeps; as many at random with {} and {} "
     )
     assert told_means.format(*means) in told
+    shares = [float(cell.strip("%")) for cell in _cells("boundary_coverage.md", "", column="hold the truth")]
+    skewed = [float(cell.strip("%")) for cell in _cells("boundary_coverage.md", "skewed", column="hold the truth")]
+    usual = list((Counter(shares) - Counter(skewed)).elements())
+    assert (len(usual), len(skewed)) == (3 * 11, 3)
+    assert f"in {min(usual):g}% to {max(usual):g}% of 200 simulated studies each, of eleven kinds" in told
+    assert f"in {min(skewed):g}% to {max(skewed):g}% where times are as skewed as exponential ones" in told
 
 
 def _cells(benchmark: str, row: str, *, column: str) -> list[str]:
@@ -206,7 +212,7 @@ def _cells(benchmark: str, row: str, *, column: str) -> list[str]:
         cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
         if not cells or column in cells:
             header = cells
-        elif header and cells[0].startswith(row):
+        elif header and cells[0].startswith(row) and not set(cells[0]) <= set("-"):
             found.append(cells[header.index(column)])
     return found
 
