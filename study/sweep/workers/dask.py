@@ -221,8 +221,10 @@ class DaskWorkers(Workers):
         done: SimpleQueue[distributed.Future] = SimpleQueue()
         places: dict[str, int] = {}
         futures = []
+        # Of this call alone: what the one before cancelled at its end may still be on its way to the scheduler.
+        name = uuid.uuid4().hex
         for place, arguments in enumerate(calls):
-            key = f"text-{self._name}-{place}"
+            key = f"text-{name}-{place}"
             places[key] = place
             futures.append(self._client.submit(function, *arguments, key=key, pure=False))
             futures[-1].add_done_callback(done.put)
