@@ -55,6 +55,9 @@ MODELS = {
 }
 """The models whose probabilities are averaged."""
 
+CHOSEN = "mean of time and outcome"
+"""Of these the one that card_ceiling tells to look at."""
+
 SEEDS = 100_000
 """Seeds of the trials of a sweep, from its own times this on."""
 
@@ -77,7 +80,7 @@ def probabilities(trials: pd.DataFrame, judged: pd.DataFrame) -> list[Floats]:
 
 def accuracies(trials: pd.DataFrame, judged: pd.DataFrame) -> list[float]:
     """The share of some trials of which each of `MODELS`, fitted to others, is right."""
-    return [float(((one > 0.5) == _diverged(judged)).mean()) for one in probabilities(trials, judged)]
+    return [_right(one, judged) for one in probabilities(trials, judged)]
 
 
 def on_ceiling(draws: int) -> str:
@@ -92,15 +95,11 @@ def on_ceiling(draws: int) -> str:
             some = trials.sample(frac=1, random_state=draw).drop_duplicates("configuration")
             judged = trials[trials["configuration"].isin(some["configuration"].tail(JUDGED))]
             fitted, judged = (one.drop(columns="configuration") for one in (some.head(count), judged))
-            found.append(
-                [
-                    (float(((one > 0.5) == _diverged(judged)).mean()), _loss(one, judged))
-                    for one in probabilities(fitted, judged)
-                ]
-            )
-        for told, digits in enumerate((lambda mean: f"{mean:.1%}", lambda mean: f"{mean:.3f}")):
-            means = np.mean(found, axis=0)[:, told]
-            rows.append((("accuracy", "log loss")[told], count, *map(digits, means)))
+            told = probabilities(fitted, judged)
+            found.append([[measure(one, judged) for one in told] for measure in (_right, _loss)])
+        right, loss = np.mean(found, axis=0)
+        rows.append(("accuracy", count, *(f"{mean:.1%}" for mean in right)))
+        rows.append(("log loss", count, *(f"{mean:.3f}" for mean in loss)))
         print(*map(markdown_row, rows[-2:]), sep="\n", flush=True)
     return markdown_table(("", "trials", *MODELS), rows)
 
@@ -113,7 +112,7 @@ def on_card(sweeps: pd.DataFrame, draws: int) -> tuple[str, str]:
         firsts = [one.head(count).drop(columns="sweep") for _, one in sweeps.groupby("sweep")]
         by_sweep = [accuracies(first, card) for first in firsts]
         rows.append(_row(f"boundary sampler, {len(firsts)} sweeps", firsts, by_sweep))
-        each.append((count, *(f"{row[list(MODELS).index('mean of time and outcome')]:.1%}" for row in by_sweep)))
+        each.append((count, *(f"{row[list(MODELS).index(CHOSEN)]:.1%}" for row in by_sweep)))
         samples = [card.sample(count, random_state=draw) for draw in range(draws)]
         by_draw = [accuracies(some, card.drop(index=some.index)) for some in samples]
         rows.append(_row(f"recorded, at random, {draws} times", samples, by_draw))
@@ -156,7 +155,7 @@ def main() -> None:
         "Accuracy on the recorded trials of card, all 1,000 of them or those that were not drawn: the mean, and the "
         "smallest and largest.",
         together,
-        "Each sweep, by the mean of time and outcome:",
+        f"Each sweep, by the {CHOSEN}:",
         each,
     ]
     arguments.out.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
@@ -164,6 +163,10 @@ def main() -> None:
 
 def _diverged(trials: pd.DataFrame) -> np.ndarray:
     return trials["outcome"].eq("diverged").to_numpy(dtype=bool)
+
+
+def _right(probability: Floats, judged: pd.DataFrame) -> float:
+    return float(((probability > 0.5) == _diverged(judged)).mean())
 
 
 def _loss(probability: Floats, judged: pd.DataFrame) -> float:
